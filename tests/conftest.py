@@ -1,0 +1,69 @@
+"""Fixtures for every test: real etcd, real networks.
+
+A missing tool, or missing root, fails the test with one line that says so; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab.etcd import EtcdCluster, EtcdOptions
+
+_scopes = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class EtcdScope:
+    """A test's own corner of a shared cluster: give `prefix` to the store, touch nothing outside it."""
+
+    cluster: EtcdCluster
+    prefix: str
+
+    @property
+    def endpoints(self) -> list[str]:
+        return self.cluster.endpoints
+
+
+@pytest.fixture(scope="session")
+def etcd_single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
+    """One member for the whole session."""
+    with EtcdCluster(tmp_path_factory.mktemp("etcd"), members=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def etcd_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
+    """Three members for the whole session: never stop or pause one of these, `start_etcd` is for that."""
+    with EtcdCluster(tmp_path_factory.mktemp("etcd"), members=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def etcd(etcd_single: EtcdCluster) -> EtcdScope:
+    """The session's single member with a prefix that no other test uses."""
+    return EtcdScope(etcd_single, f"/test-{next(_scopes)}")
+
+
+@pytest.fixture
+def etcd3_members(etcd_cluster: EtcdCluster) -> EtcdScope:
+    """The session's three members with a prefix that no other test uses."""
+    return EtcdScope(etcd_cluster, f"/test-{next(_scopes)}")
+
+
+@pytest.fixture
+def start_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., EtcdCluster]]:
+    """A test's own cluster, to kill, pause and fill: `start_etcd(members=3, options=EtcdOptions(...))`."""
+    started: list[EtcdCluster] = []
+
+    def start(members: int = 3, options: EtcdOptions | None = None) -> EtcdCluster:
+        folder = tmp_path_factory.mktemp("etcd")
+        started.append(EtcdCluster(folder, members, options=options or EtcdOptions()))
+        return started[-1].start()
+
+    yield start
+    for cluster in started:
+        cluster.stop()

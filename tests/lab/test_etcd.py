@@ -1,0 +1,43 @@
+"""The laboratory's etcd behaves as the tests that lean on it believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conftest import EtcdScope
+from lab.etcd import EtcdCluster
+from lab.processes import wait_until
+
+
+@pytest.mark.etcd
+def test_a_test_gets_a_prefix_and_a_member_that_commits(etcd: EtcdScope) -> None:
+    etcd.cluster.etcdctl("put", f"{etcd.prefix}/key", "value")
+    assert etcd.cluster.etcdctl("get", f"{etcd.prefix}/key", "--print-value-only").strip() == "value"
+
+
+@pytest.mark.etcd
+def test_a_killed_leader_is_replaced_and_comes_back_with_its_data(
+    start_etcd: Callable[..., EtcdCluster],
+) -> None:
+    cluster = start_etcd(members=3)
+    first = cluster.leader()
+    cluster.etcdctl("put", "before", "1")
+    cluster.kill(first)
+    survivor = cluster.members[(first + 1) % 3]
+    wait_until(survivor.healthy, 10, "a new leader")
+    assert cluster.leader() != first
+    cluster.start_member(first)
+    cluster.wait_healthy()
+    assert cluster.etcdctl("get", "before", "--print-value-only").strip() == "1"
+
+
+@pytest.mark.etcd
+def test_a_paused_member_is_not_healthy_until_it_resumes(start_etcd: Callable[..., EtcdCluster]) -> None:
+    cluster = start_etcd(members=3)
+    victim = (cluster.leader() + 1) % 3
+    cluster.pause(victim)
+    assert not cluster.members[victim].healthy()
+    cluster.resume(victim)
+    wait_until(cluster.members[victim].healthy, 10, "the member resumed")
