@@ -24,7 +24,7 @@ _PORTS = range(20_000, 32_000)
 
 @dataclass(frozen=True)
 class EtcdOptions:
-    """Flags of every member. Timers in milliseconds (etcd's defaults); quota in bytes, 0 = etcd's default of 2 GB."""
+    """Flags of every member. Timers in ms (etcd's defaults); quota in bytes, 0 = etcd's default of 2 GB."""
 
     heartbeat: int = 100
     election: int = 1000
@@ -71,12 +71,12 @@ class Member:
             contextlib.suppress(OSError, http.client.HTTPException, ValueError),
         ):
             connection.request("GET", "/health")
-            return json.loads(connection.getresponse().read()).get("health") == "true"
+            return bool(json.loads(connection.getresponse().read()).get("health") == "true")
         return False
 
 
 class EtcdCluster:
-    """A cluster of real members. With `places` one member each, `(place, address)`; without, all on loopback."""
+    """A cluster of real members. With `places` one member in each `(place, address)`; else all on loopback."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class EtcdCluster:
         members: int = 3,
         *,
         places: Sequence[tuple[Place, str]] = (),
-        options: EtcdOptions = EtcdOptions(),  # noqa: B008  (a frozen value)
+        options: EtcdOptions = EtcdOptions(),
     ) -> None:
         need("etcd", "etcdctl", "setpriv")
         folder.mkdir(parents=True, exist_ok=True)

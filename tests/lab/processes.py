@@ -1,7 +1,7 @@
-"""Processes of the laboratory: each has a log file, can be paused and killed, and never outlives the test run.
+"""Processes of the laboratory: each has a log file, can be paused and killed, and never outlives the run.
 
-Law: whatever is started here is in its own process group and dies with us: by `stop`, at exit, on SIGTERM, and, should
-we be killed outright, by the kernel (PR_SET_PDEATHSIG, set through setpriv; start processes from a thread that stays).
+Law: whatever is started here is in its own process group and dies with us: by `stop`, at exit, and, should we be
+killed outright, by the kernel (PR_SET_PDEATHSIG through setpriv; so start processes from a thread that stays).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Process:
         return self._popen.wait()
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; returns the exit code. Raises LabError with the log's end after `timeout` seconds."""
+        """Wait for the end and return the exit code; LabError with the log's end after `timeout` seconds."""
         try:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired as late:
@@ -137,7 +137,7 @@ def run(argv: Sequence[str], timeout: float = 30.0) -> str:
 
 
 def wait_until(condition: Callable[[], T | None], timeout: float, what: str, every: float = 0.05) -> T:
-    """Call `condition` until it returns something true, and return that; LabError `what` after `timeout` seconds."""
+    """Call `condition` until its answer is true, and return that; LabError `what` after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:
         answer = condition()
