@@ -1,1 +1,1 @@
-"""Bytes <-> values: messages, option tables, kinds of option values. Pure: no socket, no clock, no chance."""
+"""Bytes to values and back: DHCP messages, their options, relay information, domain names."""

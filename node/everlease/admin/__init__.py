@@ -1,0 +1,1 @@
+"""The gRPC admin API: thin translations between messages and the node's rooms."""

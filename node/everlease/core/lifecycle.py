@@ -1,0 +1,79 @@
+"""The life of a binding, as values and rules; the only place that knows when an address may change hands.
+
+`expires_at` is what etcd holds: the end told to the client **plus grace**, rounded up to a whole second of cluster
+time (UTC). Nobody else gets the address before `expires_at + clock margin`. "Expired" is computed, never written.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import msgspec
+
+OFFERED, BOUND, RELEASED, DECLINED = range(4)
+STATE_NAMES = ("offered", "bound", "released", "declined")
+
+MAX_GRACE = 600
+"""Seconds: half an hour's lease is enough to sit out an outage of the store without pinning addresses for days."""
+
+INFINITE = 0xFFFFFFFF
+"""RFC 2131 section 3.3: the lifetime that never ends."""
+
+
+class Row(msgspec.Struct, gc=False):
+    """What the view keeps of one address: lean, because a node holds a million of them.
+
+    client: client key (bytes); expires_at: seconds UTC, grace included; revision: etcd's mod revision of the record;
+    state: one of OFFERED, BOUND, RELEASED, DECLINED; subnet: the operator's id; valid: valid lifetime told, seconds;
+    nonce: of the change that wrote it.
+    """
+
+    client: bytes
+    expires_at: int
+    revision: int
+    state: int
+    subnet: int
+    valid: int
+    nonce: int
+
+
+class Lease(msgspec.Struct, gc=False, omit_defaults=True):
+    """One address's record as a change puts it; `store.records` writes it as JSON.
+
+    Times are whole seconds of cluster time (UTC). `nonce`, `node` and `config` are filled by the committer.
+    client and hardware are bytes; relay is the raw option 82 (b"" without one), giaddr an address or 0.
+    """
+
+    client: bytes
+    hardware: bytes
+    state: int
+    granted_at: int
+    expires_at: int
+    valid: int
+    subnet: int
+    hostname: str = ""
+    relay: bytes = b""
+    giaddr: int = 0
+    nonce: int = 0
+    node: str = ""
+    config: int = 0
+
+
+def grace_of(valid: int, configured: int | None) -> int:
+    """Seconds that a record outlives what its client was told; `configured` None means auto."""
+    return min(valid // 2, MAX_GRACE) if configured is None else configured
+
+
+def stored_expiry(now: float, valid: int, grace: int) -> int:
+    """The `expires_at` of a binding promised at `now` for `valid` seconds: rounded up, never early."""
+    return ceil(now) + valid + grace
+
+
+def is_active(row: Row, now: float) -> bool:
+    """Whether the record still promises its address to its client (an offer or a binding that has not ended)."""
+    return row.state in (OFFERED, BOUND) and now < row.expires_at
+
+
+def is_reusable(row: Row, now: float, margin: float) -> bool:
+    """Whether the address may go to another client: at once after RELEASE, else `margin` seconds after its end."""
+    return row.state == RELEASED or now >= row.expires_at + margin

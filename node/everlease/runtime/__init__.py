@@ -1,0 +1,1 @@
+"""The only event loop: sockets, responder, committer, membership, sweeper."""

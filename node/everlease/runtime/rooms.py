@@ -1,0 +1,37 @@
+"""The rooms of one running node, as the edges (admin, metrics, health) see them; `everlease.node` puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from everlease.runtime.clock import ClusterClock
+    from everlease.runtime.committer import Committer
+    from everlease.runtime.configuration import Configuration
+    from everlease.runtime.counters import Counters
+    from everlease.runtime.lifeline import Lifeline
+    from everlease.runtime.membership import Membership
+    from everlease.runtime.offers import OfferTable
+    from everlease.runtime.responder import Responder
+    from everlease.store.api import Store
+    from everlease.store.keys import Keys
+    from everlease.store.view import View
+
+
+@dataclass(slots=True)
+class Rooms:
+    """One node's parts. `lifeline` holds the node's state (joining, serving, ...) and its reason."""
+
+    name: str
+    keys: Keys
+    store: Store
+    view: View
+    clock: ClusterClock
+    counters: Counters
+    configuration: Configuration
+    membership: Membership
+    offers: OfferTable
+    committer: Committer
+    responder: Responder
+    lifeline: Lifeline

@@ -1,0 +1,115 @@
+"""What the runtime asks of the store, and what it gets back: the seam at which tests put an in-memory store.
+
+A transaction has four outcomes, never two: committed, refused (a compare failed), fenced (the whole batch was refused by
+its outer compares) and unknown. Unknown is not failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from everlease.errors import StoreError
+
+
+class Unavailable(StoreError):
+    """Nobody answered in time, or answered that they cannot: what became of the request is unknown."""
+
+    reason = "unavailable"
+
+
+class NoSpace(StoreError):
+    """The cluster refuses puts: a member's quota is used up (F7). An outage of the store, not of the batch."""
+
+    reason = "nospace"
+
+
+class BadRequest(StoreError):
+    """INVALID_ARGUMENT or NOT_FOUND for a whole batch: split it and send its changes singly."""
+
+    reason = "bad_request"
+
+
+class Compacted(StoreError):
+    """The revision asked for has been compacted away: list again. `revision` is the oldest that is still there."""
+
+    reason = "compacted"
+
+    def __init__(self, message: str, revision: int = 0) -> None:
+        super().__init__(message)
+        self.revision = revision
+
+
+@dataclass(slots=True)
+class KeyValue:
+    """One record: key and value as bytes, etcd's mod revision and version; value None = deleted (watch only)."""
+
+    key: bytes
+    value: bytes | None
+    revision: int
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Result:
+    """The answer to one leaf of a batch: succeeded, and for a refused one the keys as they are now (absent: missing)."""
+
+    succeeded: bool
+    found: Sequence[KeyValue] = ()
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """The answer to one outer transaction: fenced = refused as a whole, then `results` is empty.
+
+    revision: header revision; cluster: cluster id; member: name or endpoint that answered; seconds: how long it took.
+    found: for a fenced batch the fence's keys as they are now.
+    """
+
+    fenced: bool
+    results: Sequence[Result]
+    revision: int
+    cluster: int
+    member: str
+    found: Sequence[KeyValue] = field(default_factory=tuple)
+
+
+@dataclass(slots=True)
+class Page:
+    """Records of one key range at one revision."""
+
+    records: Sequence[KeyValue]
+    revision: int
+    cluster: int
+    more: bool = False
+
+
+@dataclass(slots=True)
+class WatchBatch:
+    """Events of complete revisions, in order; `revision` is the last complete one: the next watch starts after it."""
+
+    events: Sequence[KeyValue]
+    revision: int
+    cluster: int = 0
+
+
+class Store(Protocol):
+    """etcd as the node sees it: `store.etcd` for real, `store.memory` in tests. Deadlines are seconds.
+
+    Every method may raise Unavailable; nothing else unless it says so.
+    """
+
+    async def batch(self, request: bytes, deadline: float, member: str | None = None) -> BatchResult:
+        """Send one serialised TxnRequest (store.txn builds it). Raises BadRequest, NoSpace too."""
+
+    async def get_range(
+        self, start: bytes, end: bytes, *, revision: int = 0, limit: int = 0, deadline: float = 5.0
+    ) -> Page:
+        """Keys in [start, end) in key order at one revision (0 = now). Raises Compacted too."""
+
+    def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
+        """Events from `revision` on. Raises Compacted; ends with Unavailable when the member is lost."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
