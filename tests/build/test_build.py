@@ -1,4 +1,4 @@
-"""The package as others receive it: built from a clean tree, installed in environments that hold nothing else."""
+"""The package as others receive it: built from a clean tree, installed where nothing else is."""
 
 from __future__ import annotations
 
