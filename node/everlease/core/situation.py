@@ -38,9 +38,7 @@ class View(Protocol):
     def reservation_at(self, space: str, address: int) -> Reservation | None:
         """The API reservation on an address, or None."""
 
-    def reservation_of(
-        self, space: str, subnet: int, kind: str, value: bytes, relay: int
-    ) -> Reservation | None:
+    def reservation_of(self, space: str, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
         """The API reservation for an identifier in a subnet, or None."""
 
     def reserved(self, space: str, block: int) -> int:
