@@ -1,7 +1,7 @@
 """What the runtime asks of the store, and what it gets back: the seam at which tests put an in-memory store.
 
-A transaction has four outcomes, never two: committed, refused (a compare failed), fenced (the whole batch was refused by
-its outer compares) and unknown. Unknown is not failed.
+A transaction has four outcomes, never two: committed, refused (a compare failed), fenced (the whole batch was refused
+by its outer compares) and unknown. Unknown is not failed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class KeyValue:
 
 @dataclass(slots=True)
 class Result:
-    """The answer to one leaf of a batch: succeeded, and for a refused one the keys as they are now (absent: missing)."""
+    """The answer to one leaf of a batch: succeeded; for a refused one `found` has its keys as they are now."""
 
     succeeded: bool
     found: Sequence[KeyValue] = ()
