@@ -1,7 +1,7 @@
 """In CI a skipped test is a failed one: a green run must mean that everything ran.
 
-Loaded by tests/run.sh when CI is set. A test may still be skipped for a reason that says "this machine cannot", such as
-a kernel without a module.
+Loaded by tests/run.sh when CI is set. A test may still be skipped for a reason that says "this machine cannot",
+such as a kernel without a module.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ check_layers() { .venv/bin/lint-imports; }
 run_pytest() {  # in CI a skipped test is a failed one: tests/noskips.py
   local plugins=()
   [ -z "${CI:-}" ] || plugins=(-p noskips)
-  PYTHONPATH=tests .venv/bin/python -m pytest ${plugins[@]+"${plugins[@]}"} "$@"
+  .venv/bin/python -m pytest ${plugins[@]+"${plugins[@]}"} "$@"
 }
 
 folders_that_exist() {
