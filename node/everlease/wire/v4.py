@@ -181,15 +181,11 @@ def _walk(area: bytes, position: int, options: dict[int, bytes], repeats: _Repea
         raise WireError(f"option {code} ends before its length") from None
 
 
-def _walk_overload(
-    file: bytes, sname: bytes, options: dict[int, bytes], repeats: _Repeats
-) -> tuple[bytes, bytes]:
+def _walk_overload(file: bytes, sname: bytes, options: dict[int, bytes], repeats: _Repeats) -> tuple[bytes, bytes]:
     """Read the fields that option 52 names, and return what is left of `file` and `sname` as names."""
     value = options.pop(OVERLOAD)
     if len(value) != 1 or not 1 <= value[0] <= 3 or any(code == OVERLOAD for code, _ in repeats):
-        raise WireError(
-            f"option 52 (overload) must be one octet, 1 to 3, once; it is {value.hex() or 'empty'}"
-        )
+        raise WireError(f"option 52 (overload) must be one octet, 1 to 3, once; it is {value.hex() or 'empty'}")
     if value[0] & 1:
         _walk(file, 0, options, repeats)
         file = NO_FILE
@@ -232,9 +228,7 @@ def build(packet: Packet, *, minimum: int = BOOTP_LENGTH, maximum: int = DEFAULT
     tail = _pieces(RELAY_INFORMATION, packet.options.get(RELAY_INFORMATION)) + bytes((END,))
     room = maximum - UDP_IP_HEADERS - HEADER_LENGTH - len(tail)
     body = b"".join(
-        _pieces(code, value)
-        for code, value in packet.options.items()
-        if code not in (RELAY_INFORMATION, OVERLOAD)
+        _pieces(code, value) for code, value in packet.options.items() if code not in (RELAY_INFORMATION, OVERLOAD)
     )
     file, sname = packet.file, packet.sname
     if len(body) > room:
