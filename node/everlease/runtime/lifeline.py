@@ -1,0 +1,114 @@
+"""What this node is able to do, proved by its own commits: joining, serving, extending, degraded, draining, stopped.
+
+The law of this file: `ready()` is false exactly when the node would be silent. A state is computed from facts that other
+rooms report, never set by hand; a process that was stopped for a while knows nothing until its next echo.
+
+An *echo* is the node's own presence coming back through the watch that feeds the view: everything that was committed
+before that presence was sent is then in the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+JOINING: Final = "joining"
+SERVING: Final = "serving"
+EXTENDING: Final = "extending"
+DEGRADED: Final = "degraded"
+DRAINING: Final = "draining"
+STOPPED: Final = "stopped"
+STATES: Final = (JOINING, SERVING, EXTENDING, DEGRADED, DRAINING, STOPPED)
+
+FRESH: Final = 1.0
+"""Seconds: a write-free answer needs an echo of a presence sent no longer ago than this."""
+
+GAP: Final = 1.0
+"""Seconds that the loop may stand still; beyond, the process was stopped, and what it believes may be old."""
+
+UNPROVED: Final = 3.0
+"""Seconds without a confirmed commit after which the node does not serve."""
+
+
+class Lifeline:
+    """The facts, the state that follows from them, and whom to tell. All times are CLOCK_BOOTTIME, seconds.
+
+    waiting_for: why the node cannot begin ("" = it can); leaderless: a reachable member says that it has no leader;
+    extends: the cluster extends known bindings on quorum loss; clock_ok: the own clock is trusted;
+    told: called with (state, reason) at each change of state.
+    """
+
+    def __init__(
+        self, boot: Callable[[], float], told: Callable[[str, str], None] = lambda _state, _reason: None
+    ) -> None:
+        self._boot = boot
+        self._told = told
+        self.state = JOINING
+        self.reason = "starting"
+        self.since = self._beat = self._woke = boot()
+        self.echo_at = self.committed_at = 0.0
+        self.waiting_for = "the store has not answered yet"
+        self.leaderless = False
+        self.extends = True
+        self.clock_ok = True
+        self.draining = ""
+        self.stopped = False
+
+    def beat(self, now: float) -> None:
+        """Call this often, and before the first packet of a wake-up is looked at."""
+        if now - self._beat > GAP:
+            self._woke = now
+            self.evaluate(now)
+        self._beat = now
+
+    def echoed(self, sent_at: float, now: float) -> None:
+        """The presence that was sent at `sent_at` came back through the watch."""
+        self.echo_at = max(self.echo_at, sent_at)
+        self.evaluate(now)
+
+    def committed(self, now: float) -> None:
+        """A batch was confirmed."""
+        self.committed_at = now
+        self.leaderless = False
+        if self.state in (EXTENDING, DEGRADED):
+            self.evaluate(now)
+
+    def fresh(self, now: float) -> bool:
+        """Whether the view is proved to hold everything up to a second ago."""
+        return now - self.echo_at <= FRESH and self.echo_at >= self._woke
+
+    def ready(self) -> bool:
+        """Whether the node would answer somebody."""
+        return self.state in (SERVING, EXTENDING)
+
+    def evaluate(self, now: float) -> None:
+        """Compute the state from the facts."""
+        state, reason = self._judge(now)
+        if (state, reason) != (self.state, self.reason):
+            changed = state != self.state
+            self.state, self.reason = state, reason
+            if changed:
+                self.since = now
+                self._told(state, reason)
+
+    def _judge(self, now: float) -> tuple[str, str]:
+        if self.stopped:
+            return STOPPED, "stopped"
+        if self.draining:
+            return DRAINING, self.draining
+        if self.waiting_for:
+            return JOINING, self.waiting_for
+        if self.echo_at < self._woke:
+            return JOINING, "waiting for the own presence to come back through the watch"
+        if now - self.committed_at > UNPROVED:
+            return self._unproved()
+        if not self.clock_ok:
+            return DEGRADED, "the clock of this host differs from the cluster's: check its time synchronisation"
+        return SERVING, "commits are confirmed"
+
+    def _unproved(self) -> tuple[str, str]:
+        if self.leaderless and self.extends:
+            return EXTENDING, "the store has no leader: known bindings are extended within what is committed"
+        if self.leaderless:
+            return DEGRADED, "the store has no leader"
+        return DEGRADED, f"no commit was confirmed for {UNPROVED:.0f} s"
