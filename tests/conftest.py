@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from lab.etcd import EtcdCluster, EtcdOptions
+from lab.netns import Lab
 
 _scopes = itertools.count(1)
 
@@ -67,3 +69,10 @@ def start_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     yield start
     for cluster in started:
         cluster.stop()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """Namespaces, switches and processes for one test, gone at its end."""
+    with Lab(tmp_path / "lab") as laboratory:
+        yield laboratory

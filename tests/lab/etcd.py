@@ -193,8 +193,7 @@ def _together(folder: Path, members: int) -> list[Member]:
 
 def _apart(folder: Path, places: Sequence[tuple[Place, str]]) -> list[Member]:
     return [
-        Member(f"etcd{i}", place, address, 2379, 2380, folder / f"etcd{i}")
-        for i, (place, address) in enumerate(places)
+        Member(f"etcd{i}", place, address, 2379, 2380, folder / f"etcd{i}") for i, (place, address) in enumerate(places)
     ]
 
 

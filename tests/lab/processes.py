@@ -130,9 +130,7 @@ def run(argv: Sequence[str], timeout: float = 30.0) -> str:
     """Run a short command and return what it printed; LabError with its error output if it fails."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode != 0:
-        raise LabError(
-            f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
-        )
+        raise LabError(f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
 

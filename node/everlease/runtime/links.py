@@ -1,0 +1,69 @@
+"""A served link: an interface with its two sockets, opened again when the interface was deleted and made anew.
+
+Law: without carrier a link is not served. The runtime takes it out of presence as soon as `LinkMonitor` speaks, and
+so the other nodes answer its clients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from everlease.errors import ConfigError
+from everlease.runtime.ethernet import LinkEndpoint
+from everlease.runtime.interfaces import InterfaceInfo, describe
+from everlease.runtime.sockets import Ports
+from everlease.runtime.udp import UdpEndpoint
+
+
+class Link:
+    """One `--interface [LABEL=]IF`. label: the link's name in the configuration; name: the interface's."""
+
+    def __init__(self, label: str, name: str, ports: Ports) -> None:
+        self.label = label
+        self.name = name
+        self._ports = ports
+        self._info: InterfaceInfo | None = None
+        self.endpoints: tuple[LinkEndpoint, UdpEndpoint] | tuple[()] = ()
+
+    @property
+    def up(self) -> bool:
+        """The interface is there, its sockets are open, and it has carrier."""
+        return bool(self.endpoints) and self._info is not None and self._info.carrier
+
+    def open(self) -> None:
+        """Open both sockets. Raises ConfigError, in one line, if the interface is missing or may not be opened."""
+        info = describe(self.name)
+        udp = UdpEndpoint(self.label, info, self._ports)
+        try:
+            self.endpoints = (LinkEndpoint(self.label, info, udp), udp)
+        except ConfigError:
+            udp.close()
+            raise
+        self._info = info
+
+    def refresh(self) -> None:
+        """Learn what is true now: new addresses and MTU are taken over in place, another interface is opened anew.
+
+        `endpoints` is another tuple afterwards if sockets were opened or closed: remove the readers before, add them
+        after. An interface that is gone leaves `endpoints` empty until it is back.
+        """
+        try:
+            info = describe(self.name)
+        except ConfigError:
+            self.close()
+            return
+        if self._info is None or info.index != self._info.index:
+            self.close()
+            with contextlib.suppress(ConfigError):  # it may be gone again; its return will be told, too
+                self.open()
+            return
+        self._info = info
+        for endpoint in self.endpoints:
+            endpoint.learn(info)
+
+    def close(self) -> None:
+        """Close both sockets."""
+        for endpoint in self.endpoints:
+            endpoint.close()
+        self.endpoints = ()
+        self._info = None
