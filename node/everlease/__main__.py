@@ -1,0 +1,5 @@
+"""`python -m everlease`."""
+
+from everlease.cli.main import main
+
+main()
