@@ -136,10 +136,6 @@ _Read = tuple[bytes, int, int, int, bytes]
 
 def _read(frame: bytes, ancillary: list[tuple[int, int, bytes]], flags: int, kind: int) -> _Read | str:
     """(payload, source, source port, destination, receive stamp or b"") of a frame, or why it is dropped."""
-    if kind == socket.PACKET_OUTGOING:
-        return "outgoing"
-    if kind == socket.PACKET_OTHERHOST:
-        return "other_host"
     if flags & socket.MSG_TRUNC:
         return "too_large"
     status, stamp = 0, b""
@@ -151,6 +147,10 @@ def _read(frame: bytes, ancillary: list[tuple[int, int, bytes]], flags: int, kin
                 return "tagged"
         elif level == socket.SOL_SOCKET and name == SO_TIMESTAMPNS:
             stamp = value
+    if kind == socket.PACKET_OUTGOING:
+        return "outgoing"
+    if kind == socket.PACKET_OTHERHOST:
+        return "other_host"
     read = parse(frame, verify=not status & (_CSUM_NOT_READY | _CSUM_VALID))
     return read if isinstance(read, str) else (*read, stamp)
 

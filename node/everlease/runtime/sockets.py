@@ -125,11 +125,11 @@ class Ports:
     def __init__(self) -> None:
         self._bound: dict[int, list[socket.socket]] = {}
 
-    def bind(self, sock: socket.socket, address: int, port: int) -> None:
-        """Bind, or raise ConfigError in one line. A socket that was closed is forgotten."""
+    def bind(self, sock: socket.socket, address: int, port: int, device: str = "") -> None:
+        """Bind, or raise ConfigError in one line that names `device`, too. A socket that was closed is forgotten."""
         where = (str(IPv4Address(address)), port)
         siblings = [other for other in self._bound.get(port, []) if other.fileno() >= 0]
-        with opening(f"UDP {where[0]}:{port}"):
+        with opening(f"UDP {where[0]}:{port}{device and f' on {device}'}"):
             try:
                 sock.bind(where)
             except OSError as error:
@@ -150,11 +150,10 @@ def opening(what: str) -> Iterator[None]:
         raise ConfigError(f"{what}: {_ADVICE.get(error.errno or 0, os.strerror(error.errno or 0))}") from error
 
 
-_NEEDS_RAW = "needs CAP_NET_RAW: run as root, or give the service AmbientCapabilities=CAP_NET_RAW"
-_NEEDS_PORT = "needs CAP_NET_BIND_SERVICE for a port below 1024: run as root, grant it, or use another port"
+_CAPABILITIES = "CAP_NET_RAW CAP_NET_BIND_SERVICE"
 _ADVICE: Final = {
-    errno.EPERM: _NEEDS_RAW,
-    errno.EACCES: _NEEDS_PORT,
+    errno.EPERM: f"needs CAP_NET_RAW: run as root, or in systemd say AmbientCapabilities={_CAPABILITIES}",
+    errno.EACCES: f"needs CAP_NET_BIND_SERVICE: run as root, or in systemd say AmbientCapabilities={_CAPABILITIES}",
     errno.EADDRINUSE: "in use by another program (see `ss -lunp`): stop it, or serve another address",
     errno.EADDRNOTAVAIL: "not an address of this host",
     errno.ENODEV: "the interface does not exist",

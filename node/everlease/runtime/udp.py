@@ -147,7 +147,7 @@ def _open(address: int, port: int, ports: Ports, info: InterfaceInfo | None) -> 
             sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
             if info:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, info.name.encode())
-        ports.bind(sock, address, port)
+        ports.bind(sock, address, port, info.name if info else "")
     except ConfigError:
         sock.close()
         raise
