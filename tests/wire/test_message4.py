@@ -86,9 +86,7 @@ def test_parse_returns_a_packet_or_raises_wire_error(data: bytes) -> None:
 
 
 @given(st.binary(max_size=400), st.binary(max_size=64), st.binary(max_size=128), st.integers(0, 3))
-def test_any_options_are_a_packet_or_a_wire_error(
-    options: bytes, sname: bytes, file: bytes, overload: int
-) -> None:
+def test_any_options_are_a_packet_or_a_wire_error(options: bytes, sname: bytes, file: bytes, overload: int) -> None:
     data = raw(b"\x34\1" + bytes((overload,)) + options, sname=sname, file=file)
     try:
         packet = parse(data)
@@ -141,9 +139,7 @@ class TestRfc3396:
     def test_section_5_a_value_over_255_octets_is_split_into_adjacent_pieces(self) -> None:
         value = bytes(range(256)) * 2
         data = build(Packet(options={53: b"\5", 121: value}), maximum=1500)
-        pieces = b"".join(
-            bytes((121, len(value[i : i + 255]))) + value[i : i + 255] for i in range(0, len(value), 255)
-        )
+        pieces = b"".join(bytes((121, len(value[i : i + 255]))) + value[i : i + 255] for i in range(0, len(value), 255))
         assert data[240:] == b"\x35\1\5" + pieces + b"\xff"
         assert parse(data).options[121] == value
 
@@ -158,13 +154,9 @@ class TestRfc3396:
 class TestOverload:
     """Option 52 (RFC 2132 section 9.3)."""
 
-    @pytest.mark.parametrize(
-        ("value", "options"), [(1, {12: b"f"}), (2, {15: b"s"}), (3, {12: b"f", 15: b"s"})]
-    )
+    @pytest.mark.parametrize(("value", "options"), [(1, {12: b"f"}), (2, {15: b"s"}), (3, {12: b"f", 15: b"s"})])
     def test_it_names_the_fields_that_hold_options(self, value: int, options: dict[int, bytes]) -> None:
-        packet = parse(
-            raw(b"\x34\1" + bytes((value,)) + b"\xff", file=b"\x0c\1f\xff", sname=b"\x0f\1s\xff")
-        )
+        packet = parse(raw(b"\x34\1" + bytes((value,)) + b"\xff", file=b"\x0c\1f\xff", sname=b"\x0f\1s\xff"))
         assert packet.options == options
 
     def test_a_field_that_held_options_reads_as_no_name(self) -> None:
