@@ -121,6 +121,15 @@ class Switch:
         self.namespace.ip("link", "set", port, "master", "br0")
         return port
 
+    def drop(self, port: str, match: str) -> None:
+        """Lose what comes in by a port and matches, in nft's words: "udp dport 67". What the sender does not notice."""
+        chain = f"type filter hook ingress device {port} priority 0;"
+        self.namespace.nft(f"table netdev {port} {{ chain loss {{ {chain} {match} drop; }} }}")
+
+    def deliver(self, port: str) -> None:
+        """Lose nothing any more."""
+        self.namespace.nft(f"delete table netdev {port}")
+
     def cut(self, port: str) -> None:
         """Pull the plug: the other end loses carrier."""
         self.namespace.ip("link", "set", port, "down")
