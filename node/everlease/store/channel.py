@@ -1,0 +1,119 @@
+"""One gRPC channel to one member of etcd, its methods bound by path, and what its errors mean.
+
+Law: a write without a clear answer is *unknown*, never failed: every code that is not a clear refusal becomes
+Unavailable. Every call has a deadline; nothing is retried here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from everlease.errors import ConfigError, StoreError
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store.api import BadRequest, Compacted, NoSpace, Unavailable
+
+OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),  # a connection of its own: one member's trouble stays its own
+    ("grpc.enable_retries", 0),  # who repeats a write is the committer's decision
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", 10_000),  # etcd refuses pings more often than every 5 s
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 8 << 20),
+)
+
+
+class Unauthenticated(StoreError):
+    """The token is missing or no longer good: authenticate once, then try again."""
+
+    reason = "unauthenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """PEM files for TLS (ca alone: the server is checked; with cert and key: mutual), and a user with its password."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    username: str = ""
+    password: str = ""
+
+
+class Channel:
+    """The calls of one member. Methods take and give messages, `txn` bytes; all raise what `store_error` makes."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        target, secure = target_of(endpoint)
+        if secure:
+            self._channel = grpc.aio.secure_channel(target, _tls(credentials), options=OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        self.txn = self._channel.unary_unary("/etcdserverpb.KV/Txn")
+        self.range = self._unary("KV/Range", pb.RangeRequest, pb.RangeResponse)
+        self.compact = self._unary("KV/Compact", pb.CompactionRequest, pb.CompactionResponse)
+        self.status = self._unary("Maintenance/Status", pb.StatusRequest, pb.StatusResponse)
+        self.move_leader = self._unary("Maintenance/MoveLeader", pb.MoveLeaderRequest, pb.MoveLeaderResponse)
+        self.authenticate = self._unary("Auth/Authenticate", pb.AuthenticateRequest, pb.AuthenticateResponse)
+        self.watch = self._channel.stream_stream(
+            "/etcdserverpb.Watch/Watch",
+            request_serializer=pb.WatchRequest.SerializeToString,
+            response_deserializer=pb.WatchResponse.FromString,
+        )
+
+    def _unary(self, path: str, request: Any, response: Any) -> Callable[..., Any]:
+        method: Callable[..., Any] = self._channel.unary_unary(
+            f"/etcdserverpb.{path}",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        return method
+
+    async def close(self) -> None:
+        """Drop the connection and every call on it."""
+        await self._channel.close()
+
+
+def target_of(endpoint: str) -> tuple[str, bool]:
+    """(host:port, whether TLS) of an endpoint as operators write it; without a scheme it is plain."""
+    scheme, found, rest = endpoint.partition("://")
+    if not found:
+        return endpoint, False
+    if scheme not in ("http", "https"):
+        raise ConfigError(f"etcd endpoint {endpoint!r}: neither http:// nor https://")
+    return rest.rstrip("/"), scheme == "https"
+
+
+def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
+    def pem(path: Path | None) -> bytes | None:
+        try:
+            return path.read_bytes() if path else None
+        except OSError as unreadable:
+            raise ConfigError(f"{path}: {unreadable.strerror}") from unreadable
+
+    return grpc.ssl_channel_credentials(pem(credentials.ca), pem(credentials.key), pem(credentials.cert))
+
+
+def store_error(error: grpc.aio.AioRpcError) -> StoreError:
+    """What a failed call means for its caller (interfaces and texts of etcd 3.4 to 3.6)."""
+    code, text = error.code(), error.details() or ""
+    message = f"{code.name}: {text}"
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in text:
+        return NoSpace(message)  # every other RESOURCE_EXHAUSTED is unknown: "message larger than max" came after
+    if code == grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
+        return Unauthenticated(message)
+    if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
+        return BadRequest(message)
+    if code == grpc.StatusCode.OUT_OF_RANGE and "compacted" in text:
+        return Compacted(message)
+    return Unavailable(message)

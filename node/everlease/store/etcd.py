@@ -1,0 +1,246 @@
+"""etcd for real: `store.api.Store` on several endpoints, over grpc.aio.
+
+Law: every call has a deadline and goes to one named member; reads may go on to the next member, a transaction never
+does by itself, because only its sender knows whether it may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from everlease.errors import StoreError
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store import txn
+from everlease.store.api import BatchResult, Compacted, KeyValue, Page, Unavailable, WatchBatch
+from everlease.store.channel import Channel, Credentials, Unauthenticated, store_error
+from everlease.store.freshness import Freshness
+from everlease.store.members import Members
+
+T = TypeVar("T")
+
+PROBE_EVERY = 1.0
+PROBE_DEADLINE = 0.5
+WATCH_DEADLINE = 2.0
+"""Seconds for a member to confirm a watch; after that keepalive and `hasleader` guard the stream."""
+
+_HAS_LEADER = ("hasleader", "true")
+
+
+class EtcdStore:
+    """`endpoints`: URLs as configured; their text is the member's name everywhere (metrics, `rank`, `batch`)."""
+
+    def __init__(self, endpoints: Sequence[str], credentials: Credentials | None = None) -> None:
+        if not endpoints:
+            raise ValueError("no etcd endpoint")
+        self._credentials = credentials = credentials or Credentials()
+        self._channels = {endpoint: Channel(endpoint, credentials) for endpoint in endpoints}
+        self._members = Members(endpoints)
+        self._token = ""
+        self._signing_in: asyncio.Task[None] | None = None
+        self._prober: asyncio.Task[None] | None = None
+        self.freshness = Freshness()
+
+    # --- who is asked ----------------------------------------------------------------------------------------------
+
+    def rank(self) -> list[str]:
+        """Every member, the best first: where a batch goes, and where its hedge goes."""
+        return self._members.rank()
+
+    def is_up(self, member: str) -> bool:
+        """Whether the member is in use: it has not missed three deadlines, or has proved itself since."""
+        return self._members.is_up(member)
+
+    def latency(self, member: str) -> float:
+        """Running mean of the member's answers, seconds."""
+        return self._members.latency(member)
+
+    def start_probing(self) -> None:
+        """Ask every member something harmless each second, so that idle and ejected ones can prove themselves."""
+        if self._prober is None:
+            self._prober = asyncio.create_task(self._probe_for_ever(), name="etcd-probes")
+
+    async def _probe_for_ever(self) -> None:
+        while True:
+            await asyncio.gather(*(self._probe(name) for name in self._members.to_probe(time.monotonic())))
+            await asyncio.sleep(PROBE_EVERY)
+
+    async def _probe(self, member: str) -> None:
+        # A linearizable read needs a leader and a raft loop that runs: a member stuck in fdatasync fails it.
+        request = pb.RangeRequest(key=b"\0", count_only=True)
+        with contextlib.suppress(StoreError):
+            await self._call(member, lambda channel: channel.range, request, PROBE_DEADLINE)
+
+    # --- calls -----------------------------------------------------------------------------------------------------
+
+    async def _call(self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float) -> Any:
+        """One call to one member; authenticates and repeats it once if etcd asks for that."""
+        try:
+            return await self._attempt(member, pick, request, deadline)
+        except Unauthenticated:
+            await self._sign_in(member, deadline)
+        try:
+            return await self._attempt(member, pick, request, deadline)
+        except Unauthenticated as refused:
+            raise Unavailable(str(refused)) from refused
+
+    async def _attempt(self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float) -> Any:
+        started = time.monotonic()
+        metadata = (("token", self._token),) if self._token else None
+        method = pick(self._channels[member])
+        try:
+            answer = await method(request, timeout=deadline, metadata=metadata, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            failure = store_error(error)
+            now = time.monotonic()
+            if isinstance(failure, Unavailable):
+                self._members.missed(member, now - started, now)
+            raise failure from error
+        self._members.answered(member, time.monotonic() - started)
+        return answer
+
+    async def _sign_in(self, member: str, deadline: float) -> None:
+        """Get a new token; callers that come meanwhile wait for the same one."""
+        if self._signing_in is None or self._signing_in.done():
+            self._signing_in = asyncio.create_task(self._authenticate(member, deadline))
+        await asyncio.shield(self._signing_in)
+
+    async def _authenticate(self, member: str, deadline: float) -> None:
+        request = pb.AuthenticateRequest(name=self._credentials.username, password=self._credentials.password)
+        self._token = ""
+        try:
+            answer = await self._channels[member].authenticate(request, timeout=deadline, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable(f"authentication: {error.details()}") from error
+        self._token = answer.token
+
+    async def _first(self, deadline: float, ask: Callable[[str, float], Any]) -> Any:
+        """Ask the members one after the other until one answers; the deadline is for all of them together."""
+        end = time.monotonic() + deadline
+        names = self.rank()
+        failure: StoreError = Unavailable("no time left")
+        for position, name in enumerate(names):
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return await ask(name, left / (len(names) - position))
+            except Unavailable as unavailable:
+                failure = unavailable
+        raise failure
+
+    # --- Store -----------------------------------------------------------------------------------------------------
+
+    async def batch(self, request: bytes, deadline: float, member: str | None = None) -> BatchResult:
+        """Send one TxnRequest to one member (the best one unless named). Nothing is repeated."""
+        name = member or self.rank()[0]
+        floor = self.freshness.revision
+        raw = await self._call(name, lambda channel: channel.txn, request, deadline)
+        result = txn.parse(raw, name)
+        self.freshness.committed(floor, result.revision, result.cluster)
+        return result
+
+    async def get_range(
+        self, start: bytes, end: bytes, *, revision: int = 0, limit: int = 0, deadline: float = 5.0
+    ) -> Page:
+        """Keys in [start, end) in key order; a member that lags behind what was seen is passed over."""
+        request = pb.RangeRequest(key=start, range_end=end, revision=revision, limit=limit)
+
+        async def ask(member: str, seconds: float) -> Page:
+            answer = await self._call(member, lambda channel: channel.range, request, seconds)
+            header = answer.header
+            if not self.freshness.is_current(header.revision, header.cluster_id):
+                raise Unavailable(f"{member} is behind: revision {header.revision}")
+            records = [KeyValue(kv.key, kv.value, kv.mod_revision, kv.version) for kv in answer.kvs]
+            return Page(records, revision or header.revision, header.cluster_id, answer.more)
+
+        page: Page = await self._first(deadline, ask)
+        return page
+
+    async def status(self, member: str, deadline: float = 1.0) -> pb.StatusResponse:
+        """What a member says of itself: leader (0 = none), db_size, errors (alarms), version. Raises Unavailable."""
+        return await self._call(member, lambda channel: channel.status, pb.StatusRequest(), deadline)
+
+    async def has_no_leader(self, deadline: float = 1.0) -> bool:
+        """Whether a member that can be reached says that the store has no leader."""
+        answers = await asyncio.gather(
+            *(self.status(name, deadline) for name in self._channels), return_exceptions=True
+        )
+        reached = [answer for answer in answers if not isinstance(answer, BaseException)]
+        return bool(reached) and all(answer.leader == 0 for answer in reached)
+
+    async def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
+        """Events from `revision` on, of complete revisions only, from the best member until it is lost."""
+        member = self.rank()[0]
+        metadata = [_HAS_LEADER, *([("token", self._token)] if self._token else [])]
+        call = self._channels[member].watch(metadata=metadata, wait_for_ready=False)
+        create = pb.WatchCreateRequest(key=start, range_end=end, start_revision=revision, fragment=True)
+        try:
+            async with asyncio.timeout(WATCH_DEADLINE):
+                await call.write(pb.WatchRequest(create_request=create))
+                _check(await call.read())
+            async for batch in _complete(call):
+                yield batch
+        except TimeoutError as late:
+            self._members.missed(member, WATCH_DEADLINE, time.monotonic())
+            raise Unavailable(f"{member}: no watch within {WATCH_DEADLINE} s") from late
+        except grpc.aio.AioRpcError as error:
+            self._members.missed(member, 0.0, time.monotonic())
+            raise _watch_error(error) from error
+        finally:
+            call.cancel()
+
+    async def move_leader(self, leader: str, target: int, deadline: float = 5.0) -> None:
+        """Ask the member that leads to hand over to the member with the id `target`."""
+        request = pb.MoveLeaderRequest(target_id=target)
+        await self._call(leader, lambda channel: channel.move_leader, request, deadline)
+
+    async def compact(self, revision: int, deadline: float = 10.0) -> None:
+        """Forget everything before `revision`. Raises Compacted if that has happened already."""
+        request = pb.CompactionRequest(revision=revision)
+        await self._call(self.rank()[0], lambda channel: channel.compact, request, deadline)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._prober is not None:
+            self._prober.cancel()
+            await asyncio.gather(self._prober, return_exceptions=True)
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+async def _complete(call: Any) -> AsyncIterator[WatchBatch]:
+    """Put fragments together: a revision is complete when its last fragment has come."""
+    events: list[KeyValue] = []
+    while True:
+        answer = _check(await call.read())
+        events.extend(_event(event) for event in answer.events)
+        if answer.fragment or not events:
+            continue
+        yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
+        events = []
+
+
+def _event(event: pb.Event) -> KeyValue:
+    kv = event.kv
+    return KeyValue(kv.key, None if event.type == pb.Event.DELETE else kv.value, kv.mod_revision, kv.version)
+
+
+def _check(answer: Any) -> pb.WatchResponse:
+    if answer is grpc.aio.EOF:
+        raise Unavailable("the watch ended")
+    if answer.compact_revision:
+        raise Compacted(answer.cancel_reason or "compacted", answer.compact_revision)
+    if answer.canceled:
+        raise Unavailable(f"watch cancelled: {answer.cancel_reason}")
+    return answer
+
+
+def _watch_error(error: grpc.aio.AioRpcError) -> StoreError:
+    failure = store_error(error)
+    return failure if isinstance(failure, Compacted) else Unavailable(str(failure))

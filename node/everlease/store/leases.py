@@ -1,0 +1,221 @@
+"""All leases of one address space in memory: rows, who has what, what is taken, how full each subnet is.
+
+Law: a record applies only if its revision is newer than what is known of the address, tombstones included; so the order
+and the number of times in which the same records arrive do not matter. Pure: time is what `advance` was told last.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Row, grace_of
+from everlease.store.index import ClientIndex
+from everlease.store.schedule import Schedule
+
+LEASED, GRACE, OFFER, DECLINE, GIVEN_BACK, ENDED = range(6)
+"""What a row counts as. All but the last two keep their address from others."""
+
+FULL = (1 << 256) - 1
+_ALONE = {OFFERED: OFFER, DECLINED: DECLINE, RELEASED: GIVEN_BACK}
+
+
+class Usage:
+    """Addresses of each subnet by what they count as (LEASED..ENDED), kept up to date row by row."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[int, list[int]] = {}
+
+    def move(self, old: tuple[int, int] | None, new: tuple[int, int] | None) -> None:
+        """A row went from one (subnet, what it counts as) to another."""
+        if old == new:
+            return
+        if old is not None:
+            self._counts[old[0]][old[1]] -= 1
+        if new is not None:
+            counts = self._counts.get(new[0])
+            if counts is None:
+                counts = self._counts[new[0]] = [0] * 6
+            counts[new[1]] += 1
+
+    def of(self, subnet: int) -> tuple[int, ...]:
+        """Rows of a subnet as (leased, grace, offered, declined, released, ended)."""
+        return tuple(self._counts.get(subnet, (0,) * 6))
+
+    def used(self, subnet: int) -> int:
+        """Addresses of a subnet that are not free."""
+        counts = self._counts.get(subnet)
+        return sum(counts[:GIVEN_BACK]) if counts else 0
+
+
+class LeaseTable:
+    """One space. `margin`: seconds after the end before an address counts as free; `grace`: as configured."""
+
+    __slots__ = (
+        "_full", "_late", "_numbers", "_refit", "_schedule", "_taken", "_tombstones",
+        "grace", "index", "margin", "now", "rows", "usage",
+    )  # fmt: skip
+
+    def __init__(self, usage: Usage, now: float, margin: float = 5.0, grace: int | None = None) -> None:
+        self.rows: dict[int, Row] = {}
+        self.index = ClientIndex(self.rows)
+        self.usage = usage
+        self.now = now
+        self.margin = margin
+        self.grace = grace
+        self._schedule = Schedule()
+        self._taken: dict[int, int] = {}
+        self._full: dict[int, int] = {}
+        self._late: dict[int, int] = {}  # bound, but past what the client was told
+        self._tombstones: dict[int, int] = {}
+        self._refit = array("I")
+        self._numbers: dict[int, int] = {}  # one object for each lifetime and subnet id: 64 bytes less per row
+
+    # --- what core reads -------------------------------------------------------------------------------------------
+
+    def taken(self, block: int) -> int:
+        """Mask of a /24's addresses that may not be granted afresh."""
+        return self._taken.get(block, 0)
+
+    def full(self, region: int) -> int:
+        """Mask of a /16's blocks in which every address is taken."""
+        return self._full.get(region, 0)
+
+    # --- what changes it -------------------------------------------------------------------------------------------
+
+    def put(self, address: int, row: Row) -> bool:
+        """A record as it is since row.revision; False if something newer is known."""
+        old = self.rows.get(address)
+        if old is not None:
+            if row.revision <= old.revision:
+                return False
+        elif self._tombstones:
+            if self._tombstones.get(address, 0) >= row.revision:
+                return False
+            self._tombstones.pop(address, None)
+        before = None if old is None else (old.subnet, self._counts_as(address, old))
+        row.valid = self._numbers.setdefault(row.valid, row.valid)
+        row.subnet = self._numbers.setdefault(row.subnet, row.subnet)
+        self.rows[address] = row
+        self.usage.move(before, (row.subnet, self._place(address, row)))
+        self.index.changed(address, old, row)
+        return True
+
+    def delete(self, address: int, revision: int) -> bool:
+        """The record is gone since `revision` (or earlier); False if something newer is known."""
+        old = self.rows.get(address)
+        if old is not None and old.revision >= revision:
+            return False
+        self._tombstones[address] = max(revision, self._tombstones.get(address, 0))
+        if old is None:
+            return False
+        self.usage.move((old.subnet, self._counts_as(address, old)), None)
+        del self.rows[address]
+        self._mark(self._late, address, False)
+        self._take(address, False)
+        self.index.changed(address, old, None)
+        return True
+
+    def forget_tombstones(self, revision: int) -> None:
+        """The watch has passed `revision`: nothing older will come any more."""
+        if self._tombstones:
+            old = [address for address, gone in self._tombstones.items() if gone <= revision]
+            for address in old:
+                del self._tombstones[address]
+
+    def configure(self, margin: float, grace: int | None) -> None:
+        """Other settings: every row is looked at again, in the slices of `advance`."""
+        if (margin, grace) != (self.margin, self.grace):
+            self.margin, self.grace = margin, grace
+            self._refit = array("I", self.rows)
+
+    def advance(self, now: float, limit: int) -> int:
+        """Let time pass for at most `limit` rows; returns how many were looked at (less than `limit`: done)."""
+        self.now = now
+        due = self._schedule.pop_due(now, limit)
+        for address in due:
+            row = self.rows.get(address)
+            if row is not None and now >= self._next_look(address, row):
+                self._place_again(address, row)
+        more = self._refit[len(due) - limit :] if len(due) < limit else array("I")
+        del self._refit[len(self._refit) - len(more) :]
+        for address in more:
+            row = self.rows.get(address)
+            if row is not None:
+                self._place_again(address, row)
+        return len(due) + len(more)
+
+    def stale_since(self, revision: int, seen: dict[int, int]) -> Iterator[int]:
+        """Addresses whose rows are not newer than a listing at `revision` that did not show them."""
+        for address in array("I", self.rows):
+            row = self.rows.get(address)
+            if row is not None and row.revision <= revision and not seen.get(address >> 8, 0) >> (address & 255) & 1:
+                yield address
+
+    # --- bits ------------------------------------------------------------------------------------------------------
+
+    def _counts_as(self, address: int, row: Row) -> int:
+        """What the row counts as by the bits that were set for it."""
+        if row.state == RELEASED:
+            return GIVEN_BACK
+        if not self._taken.get(address >> 8, 0) >> (address & 255) & 1:
+            return ENDED
+        if row.state != BOUND:
+            return _ALONE[row.state]
+        return GRACE if self._late and self._late.get(address >> 8, 0) >> (address & 255) & 1 else LEASED
+
+    def _next_look(self, address: int, row: Row) -> float:
+        """When the row's own entry in the schedule is due; an entry that comes earlier is of a row before it."""
+        if self._counts_as(address, row) == LEASED:
+            return row.expires_at - grace_of(row.valid, self.grace)
+        return row.expires_at + self.margin
+
+    def _place_again(self, address: int, row: Row) -> None:
+        before = self._counts_as(address, row)
+        self.usage.move((row.subnet, before), (row.subnet, self._place(address, row)))
+
+    def _place(self, address: int, row: Row) -> int:
+        """Set the bits of a row as of now, and schedule when to look again; what it counts as from now on."""
+        end = 0.0 if row.state == RELEASED else row.expires_at + self.margin
+        taken = self.now < end
+        late = False
+        if taken:
+            look = end
+            if row.state == BOUND:
+                told = row.expires_at - grace_of(row.valid, self.grace)
+                late = self.now >= told
+                look = end if late else told
+            self._schedule.push(address, look)
+        self._take(address, taken)
+        if late or self._late:
+            self._mark(self._late, address, late)
+        if not taken:
+            return GIVEN_BACK if row.state == RELEASED else ENDED
+        if row.state == BOUND:
+            return GRACE if late else LEASED
+        return _ALONE[row.state]
+
+    def _take(self, address: int, on: bool) -> None:
+        if not self._mark(self._taken, address, on):
+            return
+        block = address >> 8
+        if self._taken.get(block, 0) == FULL:
+            self._mark(self._full, block, True)
+        elif not on and self._full:
+            self._mark(self._full, block, False)
+
+    @staticmethod
+    def _mark(masks: dict[int, int], number: int, on: bool) -> bool:
+        """Set or clear one bit of the mask of 256 in which `number` lies; whether that changed anything."""
+        group = number >> 8
+        mask = masks.get(group, 0)
+        if bool(mask >> (number & 255) & 1) == on:
+            return False
+        mask ^= 1 << (number & 255)
+        if mask:
+            masks[group] = mask
+        else:
+            del masks[group]
+        return True

@@ -1,0 +1,81 @@
+"""Which member of etcd to ask: the fastest that answers, and never for long one that does not.
+
+Law: a member is out after three misses in a row and comes back only when it has proved itself, three probes in a row.
+Pure: the caller says what time it is (seconds, monotonic).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MISSES_TO_EJECT = 3
+PROOFS_TO_RETURN = 3
+
+WEIGHT = 0.2
+"""Of a new sample in the running mean: five answers make a change of speed visible, one slow answer does not."""
+
+SHORTEST_EJECTION, LONGEST_EJECTION = 1.0, 30.0
+"""Seconds until an ejected member is probed again: doubles while its probes fail."""
+
+
+@dataclass(slots=True)
+class Health:
+    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row."""
+
+    latency: float = 0.01
+    misses: int = 0
+    proofs: int = 0
+    ejected: bool = False
+    next_probe: float = 0.0
+    patience: float = SHORTEST_EJECTION
+
+
+class Members:
+    """The endpoints as configured (a member's advertised URLs may be unreachable from here), ranked."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._health = {name: Health() for name in names}
+
+    def rank(self) -> list[str]:
+        """Every member, the best first; ejected ones at the end, because one that may answer beats none."""
+        return sorted(self._health, key=self._cost)
+
+    def _cost(self, name: str) -> tuple[bool, int, float]:
+        health = self._health[name]
+        return health.ejected, health.misses, health.latency
+
+    def is_up(self, name: str) -> bool:
+        """Whether the member is in use (not ejected)."""
+        return not self._health[name].ejected
+
+    def latency(self, name: str) -> float:
+        """Running mean of its answers, seconds."""
+        return self._health[name].latency
+
+    def answered(self, name: str, seconds: float) -> None:
+        """It answered a request after so many seconds."""
+        health = self._health[name]
+        health.latency += WEIGHT * (seconds - health.latency)
+        if health.ejected:
+            health.proofs += 1
+            if health.proofs < PROOFS_TO_RETURN:
+                return
+            health.ejected, health.patience, health.proofs = False, SHORTEST_EJECTION, 0
+        health.misses = 0
+
+    def missed(self, name: str, seconds: float, now: float) -> None:
+        """It did not answer within `seconds`, or could not be reached."""
+        health = self._health[name]
+        health.misses += 1
+        health.proofs = 0
+        health.latency += WEIGHT * (max(seconds, health.latency) - health.latency)
+        if health.ejected:
+            health.patience = min(2 * health.patience, LONGEST_EJECTION)
+        elif health.misses >= MISSES_TO_EJECT:
+            health.ejected = True
+        health.next_probe = now + health.patience
+
+    def to_probe(self, now: float) -> list[str]:
+        """Members to ask something harmless now: ejected ones when their time has come, and all others."""
+        return [name for name, health in self._health.items() if not health.ejected or now >= health.next_probe]

@@ -1,0 +1,244 @@
+"""What the values in etcd look like: JSON, readable with `etcdctl get --prefix`, written and read by msgspec.
+
+Law: a reader ignores fields that it does not know, so that version N works beside N+1; a field that is at its default
+is not written; nobody ever writes a record that this file cannot read back.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from everlease.core.lifecycle import DECLINED, STATE_NAMES, Lease, Row
+from everlease.core.model import Parameters, Reservation
+from everlease.errors import StoreError
+
+UNREADABLE_UNTIL = 1 << 40
+"""Expiry of an address whose record cannot be read: it may be somebody's, so nobody gets it."""
+
+
+class BadRecord(StoreError):
+    """A value in etcd that is not a record of ours."""
+
+    reason = "bad_record"
+
+
+class LeaseRecord(msgspec.Struct, gc=False, omit_defaults=True):
+    """A lease as it is written: identifiers in hex, addresses dotted, times in whole seconds UTC."""
+
+    client: str
+    hw: str
+    state: str
+    granted_at: int
+    expires_at: int
+    valid: int
+    subnet: int
+    hostname: str = ""
+    relay: str = ""
+    giaddr: str = ""
+    nonce: int = 0
+    node: str = ""
+    config: int = 0
+
+
+class _Lean(msgspec.Struct, gc=False):
+    client: str
+    state: str
+    expires_at: int
+    valid: int
+    subnet: int
+    nonce: int = 0
+
+
+class Takeover(msgspec.Struct, frozen=True):
+    """A node that is skipped on a link because its clients had to be taken over; `until`: cluster time, seconds."""
+
+    node: str
+    link: str
+    until: float
+
+
+class Presence(msgspec.Struct, omit_defaults=True):
+    """A node's proof that it can commit, put every period through the path that serves clients.
+
+    boot: id of this run; sequence: counts up; state: joining, serving...; clock: its wall clock, seconds UTC;
+    view, config: revisions that it has; links: labels that it serves, with the node's addresses (server identifiers);
+    relays: giaddrs heard in the last ten minutes, bounded; dotted text.
+    """
+
+    boot: str
+    sequence: int
+    state: str
+    clock: float
+    view: int = 0
+    config: int = 0
+    links: dict[str, list[str]] = {}
+    relays: list[str] = []
+    takeovers: list[Takeover] = []
+    admin: str = ""
+    version: str = ""
+    period: float = 0.5
+
+
+class Current(msgspec.Struct, omit_defaults=True):
+    """`config/current`: the revision in force, of how many chunks its document has, and who put it there."""
+
+    revision: int
+    chunks: int
+    author: str = ""
+    comment: str = ""
+    applied_at: float = 0.0
+    digest: str = ""
+
+
+class ReservationRecord(msgspec.Struct, omit_defaults=True):
+    """A reservation made by the API. value: hex (for hw-address: htype byte, address); parameters: kept as written."""
+
+    kind: str
+    value: str
+    subnet: int
+    relay: str = ""
+    address: str = ""
+    hostname: str = ""
+    source: str = "api"
+    comment: str = ""
+    parameters: dict[str, object] = {}
+
+
+_STATES = {name: number for number, name in enumerate(STATE_NAMES)}
+_encode = msgspec.json.Encoder().encode
+_decode_lean = msgspec.json.Decoder(_Lean).decode
+_decode_lease = msgspec.json.Decoder(LeaseRecord).decode
+_decode_presence = msgspec.json.Decoder(Presence).decode
+_decode_current = msgspec.json.Decoder(Current).decode
+_decode_reservation = msgspec.json.Decoder(ReservationRecord).decode
+_NO_PARAMETERS = Parameters()
+
+
+def dotted(address: int) -> str:
+    """An IPv4 address as text; 0 is "" (there is none)."""
+    if not address:
+        return ""
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+
+
+def undotted(text: str) -> int:
+    """The reverse of `dotted`. Raises BadRecord."""
+    if not text:
+        return 0
+    try:
+        return int.from_bytes(bytes(map(int, _four(text))), "big")
+    except ValueError as bad:
+        raise BadRecord(f"not an IPv4 address: {text!r}") from bad
+
+
+def _four(text: str) -> list[str]:
+    parts = text.split(".")
+    if len(parts) != 4:
+        raise ValueError(text)
+    return parts
+
+
+def encode_lease(lease: Lease) -> bytes:
+    """The value of an address's key."""
+    return _encode(
+        LeaseRecord(
+            lease.client.hex(),
+            lease.hardware.hex(":"),
+            STATE_NAMES[lease.state],
+            lease.granted_at,
+            lease.expires_at,
+            lease.valid,
+            lease.subnet,
+            lease.hostname,
+            lease.relay.hex() if lease.relay else "",
+            dotted(lease.giaddr) if lease.giaddr else "",
+            lease.nonce,
+            lease.node,
+            lease.config,
+        )
+    )
+
+
+def decode_lease(value: bytes) -> Lease:
+    """The whole record, for somebody who asks for names and relays. Raises BadRecord."""
+    try:
+        record = _decode_lease(value)
+        return Lease(
+            bytes.fromhex(record.client),
+            bytes.fromhex(record.hw.replace(":", "")),
+            _STATES[record.state],
+            record.granted_at,
+            record.expires_at,
+            record.valid,
+            record.subnet,
+            record.hostname,
+            bytes.fromhex(record.relay),
+            undotted(record.giaddr),
+            record.nonce,
+            record.node,
+            record.config,
+        )
+    except (msgspec.MsgspecError, ValueError, KeyError) as bad:
+        raise BadRecord(f"not a lease record: {bad}") from bad
+
+
+def decode_row(value: bytes, revision: int) -> Row:
+    """The lean row of a lease record. Raises BadRecord."""
+    try:
+        lean = _decode_lean(value)
+        return Row(
+            bytes.fromhex(lean.client),
+            lean.expires_at,
+            revision,
+            _STATES[lean.state],
+            lean.subnet,
+            lean.valid,
+            lean.nonce,
+        )
+    except (msgspec.MsgspecError, ValueError, KeyError) as bad:
+        raise BadRecord(f"not a lease record: {bad}") from bad
+
+
+def row_of(lease: Lease, revision: int) -> Row:
+    """The row that a committed record makes, without a way through JSON."""
+    return Row(lease.client, lease.expires_at, revision, lease.state, lease.subnet, lease.valid, lease.nonce)
+
+
+def unreadable_row(revision: int) -> Row:
+    """Stands for a record that cannot be read: the address is out of use until somebody mends it."""
+    return Row(b"", UNREADABLE_UNTIL, revision, DECLINED, 0, 0, 0)
+
+
+def encode(record: Presence | Current | ReservationRecord) -> bytes:
+    """The value of a presence, configuration or reservation key."""
+    return _encode(record)
+
+
+def decode_presence(value: bytes) -> Presence:
+    """Raises BadRecord."""
+    try:
+        return _decode_presence(value)
+    except msgspec.MsgspecError as bad:
+        raise BadRecord(f"not a presence record: {bad}") from bad
+
+
+def decode_current(value: bytes) -> Current:
+    """Raises BadRecord."""
+    try:
+        return _decode_current(value)
+    except msgspec.MsgspecError as bad:
+        raise BadRecord(f"not a configuration revision: {bad}") from bad
+
+
+def decode_reservation(value: bytes, revision: int) -> Reservation:
+    """An API reservation as `core` reads it; its parameters stay in etcd. Raises BadRecord."""
+    try:
+        record = _decode_reservation(value)
+        identifier = bytes.fromhex(record.value)
+    except (msgspec.MsgspecError, ValueError) as bad:
+        raise BadRecord(f"not a reservation: {bad}") from bad
+    address = undotted(record.address)
+    relay = undotted(record.relay)
+    return Reservation(
+        record.kind, identifier, relay, address, record.subnet, record.hostname, _NO_PARAMETERS, record.source, revision
+    )

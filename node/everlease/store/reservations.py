@@ -1,0 +1,81 @@
+"""Reservations that were made by the API, in memory; those of the configuration are in its compiled form.
+
+Law: as with leases, only newer revisions apply. Pure.
+"""
+
+from __future__ import annotations
+
+from everlease.core.model import Reservation
+
+
+class ReservationTable:
+    """One address space's API reservations: by key word, by address, by identifier, and as masks per /24."""
+
+    __slots__ = ("_by_address", "_by_identifier", "_by_word", "_gone", "_masks")
+
+    def __init__(self) -> None:
+        self._by_word: dict[bytes, Reservation] = {}
+        self._by_address: dict[int, Reservation] = {}
+        self._by_identifier: dict[tuple[int, str, bytes, int], Reservation] = {}
+        self._masks: dict[int, int] = {}
+        self._gone: dict[bytes, int] = {}
+
+    def put(self, word: bytes, reservation: Reservation) -> None:
+        """What etcd has under the last words of its key (`0a4d1001` or `none/...`) since reservation.revision."""
+        known = self._by_word.get(word)
+        newest = known.revision if known else self._gone.get(word, 0)
+        if reservation.revision <= newest:
+            return
+        self._remove(word)
+        self._gone.pop(word, None)
+        self._by_word[word] = reservation
+        key = (reservation.subnet, reservation.kind, reservation.value, reservation.relay)
+        self._by_identifier[key] = reservation
+        if reservation.address:
+            self._by_address[reservation.address] = reservation
+            block, bit = reservation.address >> 8, 1 << (reservation.address & 255)
+            self._masks[block] = self._masks.get(block, 0) | bit
+
+    def delete(self, word: bytes, revision: int) -> None:
+        """It is gone since `revision` or earlier."""
+        known = self._by_word.get(word)
+        if known is None or known.revision < revision:
+            self._remove(word)
+            self._gone[word] = max(revision, self._gone.get(word, 0))
+
+    def _remove(self, word: bytes) -> None:
+        old = self._by_word.pop(word, None)
+        if old is None:
+            return
+        key = (old.subnet, old.kind, old.value, old.relay)
+        if self._by_identifier.get(key) is old:
+            del self._by_identifier[key]
+        if old.address and self._by_address.get(old.address) is old:
+            del self._by_address[old.address]
+            block = old.address >> 8
+            self._masks[block] &= ~(1 << (old.address & 255))
+
+    def keep_only(self, words: set[bytes], revision: int) -> None:
+        """A listing at `revision` showed these; what else is not newer is gone."""
+        for word in [word for word, known in self._by_word.items() if word not in words and known.revision <= revision]:
+            self.delete(word, revision)
+
+    def forget_tombstones(self, revision: int) -> None:
+        """The watch has passed `revision`."""
+        if self._gone:
+            self._gone = {word: gone for word, gone in self._gone.items() if gone > revision}
+
+    def at(self, address: int) -> Reservation | None:
+        """The reservation on an address."""
+        return self._by_address.get(address)
+
+    def of(self, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
+        """The reservation for an identifier in a subnet."""
+        return self._by_identifier.get((subnet, kind, value, relay))
+
+    def mask(self, block: int) -> int:
+        """Mask of a /24's reserved addresses."""
+        return self._masks.get(block, 0)
+
+    def __len__(self) -> int:
+        return len(self._by_word)

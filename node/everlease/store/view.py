@@ -1,0 +1,345 @@
+"""A node's copy of everything that it watches in etcd: leases, API reservations, presence, the revision in force.
+
+Law: the view only chooses a candidate, a commit decides. It takes records from four sources (a listing, the watch, own
+commits, the failure branch of a refused change) and whatever their order, the newest revision of each key wins. Pure:
+`loader` does the input and output, the runtime tells the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from everlease.core.actions import Change
+from everlease.core.lifecycle import Row
+from everlease.core.model import Reservation
+from everlease.store.api import KeyValue, Result
+from everlease.store.keys import CONFIG, LEASES, NODES, RESERVATIONS, Keys, parse_address
+from everlease.store.leases import LeaseTable, Usage
+from everlease.store.records import (
+    BadRecord,
+    Current,
+    Presence,
+    decode_current,
+    decode_presence,
+    decode_reservation,
+    decode_row,
+    row_of,
+    unreadable_row,
+)  # fmt: skip
+from everlease.store.reservations import ReservationTable
+
+SLICE = 200
+"""Rows per slice: 200 take about half a millisecond, and nothing may hold the loop longer than 2 ms."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """A node's presence as etcd has it. revision: mod revision; version: how often it was put since it was created."""
+
+    name: str
+    presence: Presence
+    revision: int
+    version: int
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a load has shown so far: everything else that is not newer than `revision` is dropped at its end."""
+
+    revision: int
+    leases: dict[str, dict[int, int]] = field(default_factory=dict)
+    reservations: dict[str, set[bytes]] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
+
+
+class View:
+    """Implements `core.situation.View`.
+
+    revision: the last complete one that the watch or a load has brought. current, config_revision: what
+    `config/current` says and its mod revision (0: there is none). nodes: presence by node name. unreadable: records
+    that could not be decoded so far. on_presence(name, peer or None) and on_config(current or None, mod revision) are
+    called when one of them changed; both may be replaced.
+    """
+
+    def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
+        self.keys = keys
+        self.revision = 0
+        self.current: Current | None = None
+        self.config_revision = 0
+        self.nodes: dict[str, Peer] = {}
+        self.unreadable = 0
+        self.ghosts: Ghosts | None = None
+        self.on_presence: Callable[[str, Peer | None], None] = _ignore
+        self.on_config: Callable[[Current | None, int], None] = _ignore
+        self._now = now
+        self._margin = margin
+        self._grace = grace
+        self._clear()
+
+    def _clear(self) -> None:
+        self.usage = Usage()
+        self._tables: dict[str, LeaseTable] = {}
+        self._by_prefix: dict[bytes, LeaseTable] = {}
+        self._reservations: dict[str, ReservationTable] = {}
+        self._gone_nodes: dict[str, int] = {}
+
+    # --- what core reads -------------------------------------------------------------------------------------------
+
+    def row(self, space: str, address: int) -> Row | None:
+        """The record of an address, or None."""
+        table = self._tables.get(space)
+        return table.rows.get(address) if table is not None else None
+
+    def address_of(self, space: str, subnet: int, client: bytes) -> int:
+        """The address that the client's index under this subnet names; 0 = none."""
+        table = self._tables.get(space)
+        return table.index.address_of(subnet, client) if table is not None else 0
+
+    def taken(self, space: str, block: int) -> int:
+        """Mask of the addresses of a /24 that may not be granted afresh."""
+        table = self._tables.get(space)
+        return table.taken(block) if table is not None else 0
+
+    def full(self, space: str, region: int) -> int:
+        """Mask of the blocks of a /16 in which every address is taken."""
+        table = self._tables.get(space)
+        return table.full(region) if table is not None else 0
+
+    def reservation_at(self, space: str, address: int) -> Reservation | None:
+        """The API reservation on an address, or None."""
+        table = self._reservations.get(space)
+        return table.at(address) if table is not None else None
+
+    def reservation_of(self, space: str, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
+        """The API reservation for an identifier in a subnet, or None."""
+        table = self._reservations.get(space)
+        return table.of(subnet, kind, value, relay) if table is not None else None
+
+    def reserved(self, space: str, block: int) -> int:
+        """Mask of the addresses of a /24 that API reservations keep."""
+        table = self._reservations.get(space)
+        return table.mask(block) if table is not None else 0
+
+    def used(self, subnet: int) -> int:
+        """How many addresses of a subnet are not free."""
+        return self.usage.used(subnet)
+
+    # --- what others read ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return sum(len(table.rows) for table in self._tables.values())
+
+    def rows(self, space: str) -> Mapping[int, Row]:
+        """All rows of a space; look, in slices, and do not hold it across a wait: it changes."""
+        return self.table(space).rows
+
+    def spaces(self) -> list[str]:
+        """Spaces that are known so far."""
+        return list(self._tables)
+
+    def table(self, space: str) -> LeaseTable:
+        """The leases of a space."""
+        table = self._tables.get(space)
+        if table is None:
+            table = self._tables[space] = LeaseTable(self.usage, self._now, self._margin, self._grace)
+            self._by_prefix[self.keys.leases(space)] = table
+        return table
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def configure(self, margin: float, grace: int | None) -> None:
+        """Clock margin in seconds, and the configured grace (None = auto), as of a new configuration."""
+        self._margin, self._grace = margin, grace
+        for table in self._tables.values():
+            table.configure(margin, grace)
+
+    def advance(self, now: float, limit: int = SLICE) -> bool:
+        """Let time pass (cluster time, the clock that permits reuse); True: call again soon, more has ended."""
+        self._now = now
+        left = limit
+        for table in self._tables.values():
+            left -= table.advance(now, left)
+            if left <= 0:
+                return True
+        return False
+
+    # --- records ---------------------------------------------------------------------------------------------------
+
+    def apply(self, record: KeyValue) -> bool:
+        """One record or deletion of the watch; False if it changed nothing because something newer is known."""
+        key = record.key
+        table = self._by_prefix.get(key[:-8])
+        if table is not None:
+            address = parse_address(key[-8:])
+            return address is not None and self._apply_lease(table, address, record)
+        words = self.keys.parse(key)
+        if len(words) == 4 and words[0] == LEASES and words[2] == b"4":
+            address = parse_address(words[3])
+            return address is not None and self._apply_lease(self.table(words[1].decode()), address, record)
+        if len(words) >= 4 and words[0] == RESERVATIONS and words[2] == b"4":
+            self._apply_reservation(words[1].decode(), b"/".join(words[3:]), record)
+        elif len(words) == 2 and words[0] == NODES:
+            self._apply_presence(words[1].decode(), record)
+        elif words == (CONFIG, b"current"):
+            self._apply_config(record)
+        return True
+
+    def _apply_lease(self, table: LeaseTable, address: int, record: KeyValue) -> bool:
+        if record.value is None:
+            return table.delete(address, record.revision)
+        try:
+            row = decode_row(record.value, record.revision)
+        except BadRecord:
+            self.unreadable += 1
+            row = unreadable_row(record.revision)
+        return table.put(address, row)
+
+    def _apply_reservation(self, space: str, word: bytes, record: KeyValue) -> None:
+        table = self._reservations.setdefault(space, ReservationTable())
+        if record.value is None:
+            table.delete(word, record.revision)
+            return
+        try:
+            table.put(word, decode_reservation(record.value, record.revision))
+        except BadRecord:
+            self.unreadable += 1
+
+    def _apply_presence(self, name: str, record: KeyValue) -> None:
+        known = self.nodes.get(name)
+        newest = known.revision if known else self._gone_nodes.get(name, 0)
+        if record.revision <= newest:
+            return
+        if record.value is None:
+            self._gone_nodes[name] = record.revision
+            if self.nodes.pop(name, None) is not None:
+                self.on_presence(name, None)
+            return
+        try:
+            presence = decode_presence(record.value)
+        except BadRecord:
+            self.unreadable += 1
+            return
+        peer = self.nodes[name] = Peer(name, presence, record.revision, record.version)
+        self.on_presence(name, peer)
+
+    def _apply_config(self, record: KeyValue) -> None:
+        if record.revision <= self.config_revision:
+            return
+        try:
+            self.current = None if record.value is None else decode_current(record.value)
+        except BadRecord:
+            self.unreadable += 1
+            return
+        self.config_revision = 0 if record.value is None else record.revision
+        self.on_config(self.current, self.config_revision)
+
+    # --- own transactions ------------------------------------------------------------------------------------------
+
+    def committed(self, change: Change, revision: int) -> None:
+        """Write an own change through: it succeeded in the transaction with this header revision."""
+        table = self.table(change.space)
+        if change.moved is not None:
+            table.put(change.moved.address, row_of(change.moved.lease, revision))
+        if change.lease is not None:
+            table.put(change.address, row_of(change.lease, revision))
+        if change.displaced is not None:
+            client, subnet = change.displaced
+            if table.index.address_of(subnet, client) == change.address:
+                table.index.correct(subnet, client, 0)
+
+    def removed(self, space: str, address: int, revision: int) -> None:
+        """Write an own removal through (the sweeper's)."""
+        self.table(space).delete(address, revision)
+
+    def refresh(self, names: Sequence[bytes], result: Result, revision: int) -> None:
+        """Take over what a refused change brought back: its keys as they are at the header's revision."""
+        found = {record.key: record for record in result.found}
+        for key in names:
+            record = found.get(key)
+            client = self.keys.parse_client(key)
+            if client is not None:
+                self._refresh_index(client, record)
+            else:
+                self.apply(record or KeyValue(key, None, revision))
+
+    def _refresh_index(self, client: tuple[str, int, bytes], record: KeyValue | None) -> None:
+        space, subnet, key = client
+        address = parse_address(record.value) if record is not None and record.value else None
+        self.table(space).index.correct(subnet, key, address or 0)
+
+    def passed(self, revision: int) -> None:
+        """The watch has brought everything up to `revision`."""
+        self.revision = revision
+        for table in self._tables.values():
+            table.forget_tombstones(revision)
+        for reservations in self._reservations.values():
+            reservations.forget_tombstones(revision)
+
+    # --- loading ---------------------------------------------------------------------------------------------------
+
+    def listed(self, listing: Listing, record: KeyValue) -> None:
+        """One record of a load."""
+        self.apply(record)
+        words = self.keys.parse(record.key)
+        space = words[1].decode() if len(words) > 1 else ""
+        if words[0] == LEASES and (address := parse_address(words[-1])) is not None:
+            blocks = listing.leases.setdefault(space, {})
+            blocks[address >> 8] = blocks.get(address >> 8, 0) | 1 << (address & 255)
+        elif words[0] == RESERVATIONS:
+            listing.reservations.setdefault(space, set()).add(b"/".join(words[3:]))
+        elif words[0] == NODES:
+            listing.nodes.add(space)
+
+    def finish(self, listing: Listing) -> Iterator[None]:
+        """Drop what the listing lacks and is not newer; yields after each slice of rows."""
+        for name in [
+            n for n, peer in self.nodes.items() if n not in listing.nodes and peer.revision <= listing.revision
+        ]:
+            self._apply_presence(name, KeyValue(self.keys.node(name), None, listing.revision + 1))
+        for space, reservations in self._reservations.items():
+            reservations.keep_only(listing.reservations.get(space, set()), listing.revision)
+        for space, table in list(self._tables.items()):
+            for count, address in enumerate(table.stale_since(listing.revision, listing.leases.get(space, {}))):
+                table.delete(address, listing.revision + 1)
+                if count % SLICE == SLICE - 1:
+                    yield
+            yield
+        self.passed(listing.revision)
+
+    # --- rollback --------------------------------------------------------------------------------------------------
+
+    def roll_back(self) -> Ghosts:
+        """etcd went back in time: what is known becomes `ghosts`, and the view is empty until it is loaded again."""
+        self.ghosts = Ghosts({space: table.rows for space, table in self._tables.items()}, self.ghosts)
+        self.revision = self.config_revision = 0
+        self.current = None
+        self.nodes.clear()
+        self._clear()
+        return self.ghosts
+
+
+class Ghosts(Mapping[tuple[str, int], Row]):
+    """The rows of the view before a rollback, by (space, address); a second rollback keeps the first one's too."""
+
+    def __init__(self, rows: Mapping[str, dict[int, Row]], older: Ghosts | None = None) -> None:
+        self._rows = dict(rows)
+        for space, known in older._rows.items() if older else ():
+            self._rows[space] = {**known, **self._rows.get(space, {})}
+
+    def __getitem__(self, key: tuple[str, int]) -> Row:
+        return self._rows[key[0]][key[1]]
+
+    def get(self, key: tuple[str, int], default: Row | None = None) -> Row | None:  # type: ignore[override]
+        """The row that was there, or `default`."""
+        return self._rows.get(key[0], {}).get(key[1], default)
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return ((space, address) for space, rows in self._rows.items() for address in rows)
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._rows.values())
+
+
+def _ignore(*_: object) -> None:
+    return None
