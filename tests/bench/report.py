@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench.disk import Disk
 from bench.scenarios import FIXED_RATE, Row
+from bench.starting import AIMS, Start
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,21 @@ class Promise:
     kept: bool
 
 
-def promises(rows: Sequence[Row]) -> list[Promise]:
+@dataclass(frozen=True)
+class Results:
+    """Everything that a run measured."""
+
+    disk: Disk
+    rows: Sequence[Row]
+    starts: Sequence[Start]
+
+
+def promises(results: Results) -> list[Promise]:
     """The aims that this run can judge: those whose systems were measured."""
+    return _speed(results.rows) + _starts(results.starts)
+
+
+def _speed(rows: Sequence[Row]) -> list[Promise]:
     by_name = {row.system: row for row in rows}
     ours = by_name.get("everlease-one")
     if ours is None:
@@ -55,15 +69,31 @@ def promises(rows: Sequence[Row]) -> list[Promise]:
     return found
 
 
+def _starts(starts: Sequence[Start]) -> list[Promise]:
+    found = []
+    for start in starts:
+        if aim := AIMS.get(start.leases):
+            text = f"{start.leases:,} leases: ready in {aim.ready_s:.0f} s, {aim.resident_mb:.0f} MB, no stall over"
+            measured = (start.ready_s, start.resident_mb, start.longest_stall_ms)
+            kept = all(value <= most for value, most in zip(measured, astuple(aim), strict=True))
+            said = f"{start.ready_s:.1f} s, {start.resident_mb:.0f} MB, {start.longest_stall_ms:.0f} ms"
+            found.append(Promise(f"{text} {aim.stall_ms:.0f} ms", said, kept))
+    return found
+
+
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def show(console: Console, rows: Sequence[Row], disk: Disk) -> None:
-    """One table with a column for each system, then the promises."""
+def show(console: Console, results: Results) -> None:
+    """One table with a column for each system, one of starts, then the promises."""
+    disk = results.disk
     console.print(f"Data on {disk.filesystem}: fdatasync p50 {disk.p50_ms:.2f} ms, p99 {disk.p99_ms:.2f} ms")
-    console.print(_table(rows))
-    for promise in promises(rows):
+    if results.rows:
+        console.print(_table(results.rows))
+    if results.starts:
+        console.print(_start_table(results.starts))
+    for promise in promises(results):
         mark = "[green]kept[/]" if promise.kept else "[red]not kept[/]"
         console.print(f"{mark}  {promise.text}: {promise.measured}")
 
@@ -96,15 +126,26 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def write(file: Path, rows: Sequence[Row], disk: Disk, versions: dict[str, str]) -> None:
+def _start_table(starts: Sequence[Start]) -> Table:
+    table = Table(title="A node that starts on a full store")
+    for title in ("leases", "ready s", "resident MB", "peak MB", "longest stall ms", "CPU s", "one member's file MB"):
+        table.add_column(title, justify="right")
+    for start in starts:
+        first, *rest = astuple(start)
+        table.add_row(f"{first:,}", *(f"{value:.1f}" for value in rest))
+    return table
+
+
+def write(file: Path, results: Results, versions: dict[str, str]) -> None:
     """Everything that was measured, and on what."""
     machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     document = {
         "machine": machine,
         "versions": versions,
-        "disk": asdict(disk),
-        "systems": [asdict(row) for row in rows],
-        "promises": [asdict(promise) for promise in promises(rows)],
+        "disk": asdict(results.disk),
+        "systems": [asdict(row) for row in results.rows],
+        "starts": [asdict(start) for start in results.starts],
+        "promises": [asdict(promise) for promise in promises(results)],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document, indent=2) + "\n")

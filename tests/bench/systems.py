@@ -119,7 +119,7 @@ class Everlease:
     def __init__(self, hosts: list[Host], folder: Path, asked: int) -> None:
         self._hosts = hosts
         self._asked = asked
-        self._folder = folder
+        self.folder = folder
         self._nodes: dict[str, Process] = {}
         places = [(host.place, host.address) for host in hosts]
         self._stack = ExitStack()
@@ -127,8 +127,8 @@ class Everlease:
         self.etcd: EtcdCluster | None = None
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
         with ExitStack() as on_failure:
             on_failure.callback(self.stop)
             self.etcd = self._stack.enter_context(self._new_etcd())
@@ -147,14 +147,22 @@ class Everlease:
         flags = ["--name", name, "--etcd", endpoints, "--listen", host.address]
         ports = ["--admin", f"127.0.0.1:{ADMIN_PORT}", "--metrics", f"127.0.0.1:{METRICS_PORT}"]
         argv = [str(program), "node", *flags, *ports, "--config-file", str(self._configuration())]
-        self._nodes[name] = Process(host.place.command(argv), self._folder / f"{name}.log")
+        self._nodes[name] = Process(host.place.command(argv), self.folder / f"{name}.log")
         return self._nodes[name]
 
     def _configuration(self) -> Path:
         subnet = {"id": 1, "name": "bench", "prefix": SERVICE.prefix, "pools": [{"range": SERVICE.pool}]}
-        file = self._folder / "everlease.json"
+        file = self.folder / "everlease.json"
         file.write_text(json.dumps({"schema": 1, "valid-lifetime": SERVICE.valid_lifetime, "subnets": [subnet]}))
         return file
+
+    def end_node(self, number: int) -> None:
+        """SIGTERM to one node; the others go on."""
+        self._nodes.pop(f"node{number}").stop()
+
+    def store_bytes(self) -> int:
+        """The size of one member's database file."""
+        return sum(file.stat().st_size for file in (self.folder / "etcd" / "etcd0").rglob("snap/db"))
 
     def wait_ready(self, patience: float) -> None:
         """Until every node says that it would answer."""
@@ -176,7 +184,7 @@ class Everlease:
         for process in self._nodes.values():
             process.stop()
         self._stack.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def targets(self) -> list[str]:
         """The nodes that are asked."""

@@ -1,0 +1,115 @@
+"""A node that starts on a full store: how soon it would answer, what it holds in memory, and whether its loop stalls.
+
+The stall is seen from outside: /healthz is asked every few milliseconds while the node loads, and the longest wait for
+an answer is an upper bound, for it holds the machine's own scheduling too.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import usage
+from bench.systems import METRICS_PORT, Everlease
+from bench.wires import Host
+from lab.processes import LabError, Process
+
+_FILL_S, _READY_S = 600, 120
+_ASK_EVERY_S = 0.002
+
+
+@dataclass(frozen=True)
+class Start:
+    """One node started on `leases` records. Seconds, MB (10^6 bytes), milliseconds; `store_mb` is one member's file."""
+
+    leases: int
+    ready_s: float
+    resident_mb: float
+    peak_mb: float
+    longest_stall_ms: float
+    cpu_s: float
+    store_mb: float
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the project promises for a number of leases."""
+
+    ready_s: float
+    resident_mb: float
+    stall_ms: float = 20.0
+
+
+AIMS = {100_000: Aim(2.0, 120.0), 1_000_000: Aim(15.0, 600.0)}
+
+
+def measure(system: Everlease, host: Host, leases: int) -> Start:
+    """Fill the store of a system that serves, and start its last node again on `host`."""
+    last = len(system.targets()) - 1
+    system.end_node(last)
+    _fill(host, leases, system.folder)
+    begun = time.monotonic()
+    process = system.start_node(last)
+    with _Watch(host) as watch:
+        while not system.ready(last):
+            if time.monotonic() - begun > _READY_S:
+                raise LabError(f"not ready after {_READY_S} s on {leases} leases:\n{process.tail()}")
+            time.sleep(0.01)
+        ready = time.monotonic() - begun
+    return Start(
+        leases=leases,
+        ready_s=ready,
+        resident_mb=usage.megabytes(process.pid),
+        peak_mb=usage.megabytes(process.pid, "VmHWM"),
+        longest_stall_ms=watch.longest * 1e3,
+        cpu_s=usage.cpu_seconds(process.pid),
+        store_mb=system.store_bytes() / 1e6,
+    )
+
+
+def _fill(host: Host, leases: int, folder: Path) -> None:
+    argv = [sys.executable, "-m", "bench.prefill", "--etcd", f"http://{host.address}:2379", "--leases", str(leases)]
+    process = Process(host.place.command(argv), folder / "prefill.log")
+    if process.wait(_FILL_S):
+        raise LabError(f"etcd could not be filled:\n{process.tail()}")
+    process.stop()
+
+
+class _Watch:
+    """Asks the node whether it lives, over one connection, until the block ends; `longest` wait in seconds."""
+
+    def __init__(self, host: Host) -> None:
+        self.longest = 0.0
+        self._host = host
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=host.place.call, args=(self._ask,))
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=10)
+            with suppress(OSError, http.client.HTTPException):
+                self._ask_on(connection)
+            connection.close()
+            time.sleep(_ASK_EVERY_S)
+
+    def _ask_on(self, connection: http.client.HTTPConnection) -> None:
+        connection.connect()  # refused until the process listens: that time is start-up, not a stall
+        while not self._over.is_set():
+            asked = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            self.longest = max(self.longest, time.perf_counter() - asked)
+            time.sleep(_ASK_EVERY_S)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
