@@ -1,0 +1,150 @@
+"""The match language of `client-classes` -> predicates of `core.classify`.
+
+The law of this file: an operand is octets before a packet is seen, written in the words that suit its fact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from everlease.config import values
+from everlease.config.options import OptionTable
+from everlease.config.problems import Path, Report, did_you_mean
+from everlease.core import classify
+from everlease.core.classify import FACT_OPTIONS, FACT_SUBOPTIONS, OPERATORS, Predicate
+
+LONGEST_PATTERN: Final = 256
+_COMBINATIONS: Final = ("all", "any", "not")
+_FACTS: Final = ("hw-address", "relay", *FACT_OPTIONS, *FACT_SUBOPTIONS)
+_OPTION_FACT: Final = re.compile(r"option-(\d{1,3})", re.ASCII)
+_REPEATED_REPEAT: Final = re.compile(rb"[*+}]\)[*+{]")
+
+Encode = Callable[[Any], bytes]
+
+
+class MatchCompiler:
+    """Reads matches; what is wrong goes to the report, and such a match holds for nobody."""
+
+    def __init__(self, options: OptionTable, report: Report) -> None:
+        self._options = options
+        self._report = report
+
+    def compile(self, match: Mapping[str, Any], path: Path) -> Predicate:
+        """The predicate of one `match`."""
+        return classify.all_of(self._parts(match, path))
+
+    def _parts(self, match: Any, path: Path) -> list[Predicate]:
+        if not isinstance(match, Mapping) or not match:
+            self._report.add(path, "write all, any, not, or a test like {hw-address: {prefix: '02:00:5e'}}")
+            return []
+        return [self._part(key, value, (*path, key)) for key, value in match.items()]
+
+    def _part(self, key: str, value: Any, path: Path) -> Predicate:
+        if key == "not":
+            return classify.negate(classify.all_of(self._parts(value, path)))
+        if key not in _COMBINATIONS:
+            return classify.all_of(self._tests(key, value, path))
+        if not isinstance(value, list) or not value:
+            self._report.add(path, f"write a list of tests under {key}")
+            return classify.any_of(())
+        parts = (classify.all_of(self._parts(one, (*path, place))) for place, one in enumerate(value))
+        return classify.all_of(parts) if key == "all" else classify.any_of(parts)
+
+    def _tests(self, fact: str, value: Any, path: Path) -> list[Predicate]:
+        name = ""
+        encode: Encode = values.identifier
+        with self._report.at(path):
+            name, encode = self._fact(fact)
+        if not name:
+            return []
+        if not isinstance(value, Mapping):
+            value = {"in" if isinstance(value, list) else "equals": value}
+        tests = []
+        for operator, operand in value.items():
+            with self._report.at((*path, operator)):
+                tests.append(_test(name, operator, operand, encode))
+        return tests
+
+    def _fact(self, fact: str) -> tuple[str, Encode]:
+        """A fact's name in `core`, and how its operands are written."""
+        if fact == "hw-address":
+            return fact, lambda value: values.hardware(value)[1:]
+        if fact == "relay":
+            return fact, lambda value: values.address(value).to_bytes(4, "big")
+        if fact == "client-id" or fact in FACT_SUBOPTIONS:
+            return fact, values.identifier
+        if fact in ("hostname", "user-class", "vendor-class-identifier"):
+            return fact, _text
+        numbered = _OPTION_FACT.fullmatch(fact)
+        try:
+            code = FACT_OPTIONS.get(fact) or self._options.code(numbered[1] if numbered else fact)
+        except ValueError:
+            near = did_you_mean(fact, [*_FACTS, *_COMBINATIONS])
+            raise ValueError(
+                f'there is no fact "{fact}"{near}; known are {", ".join(_FACTS)}, and options by name or option-CODE'
+            ) from None
+        kind = self._options.kind(code)
+        names = {number: name for name, number in FACT_OPTIONS.items()}
+        return names.get(code, f"option-{code}"), kind.encode
+
+
+def _test(fact: str, operator: str, operand: Any, encode: Encode) -> Predicate:
+    if operator not in OPERATORS:
+        near = did_you_mean(operator, OPERATORS)
+        raise ValueError(f'there is no operator "{operator}"{near}; known are {", ".join(OPERATORS)}')
+    if operator == "present":
+        if not isinstance(operand, bool):
+            raise ValueError("write present: true or present: false")
+        return classify.test(fact, operator, operand)
+    if operator == "in":
+        if not isinstance(operand, list) or not operand:
+            raise ValueError("write a list of values, like in: [7, 9]")
+        return classify.test(fact, operator, [encode(one) for one in operand])
+    if operator == "regex":
+        return classify.test(fact, operator, _pattern(operand))
+    if operator == "equals":
+        return classify.test(fact, operator, encode(operand))
+    return classify.test(fact, operator, _piece(fact, operator, operand, encode))
+
+
+def _piece(fact: str, operator: str, operand: Any, encode: Encode) -> bytes | tuple[bytes, ...]:
+    """The operand of prefix, suffix or contains: part of a value, so not always one itself."""
+    if fact == "hw-address":
+        return _digits(operator, str(operand))
+    if encode in (_text, values.identifier):
+        return encode(operand)
+    return values.identifier(operand)
+
+
+def _digits(operator: str, text: str) -> bytes | tuple[bytes, ...]:
+    """Part of a hardware address: hex digits in any grouping, even half an octet at the open end."""
+    digits = re.sub("[:.-]", "", text)
+    if not re.fullmatch("[0-9a-fA-F]{1,32}", digits):
+        raise ValueError(f"{text!r} is not the beginning or the end of a hardware address; write one like '02:00:5e'")
+    if len(digits) % 2 == 0:
+        return bytes.fromhex(digits)
+    if operator == "contains":
+        raise ValueError(f"{text!r} has half an octet; write whole ones")
+    halves = "0123456789abcdef"
+    return tuple(bytes.fromhex(digits + half if operator == "prefix" else half + digits) for half in halves)
+
+
+def _text(value: Any) -> bytes:
+    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+        raise ValueError(f"{value!r} is not text; put it in quotes")
+    return str(value).encode(errors="surrogateescape")
+
+
+def _pattern(value: Any) -> bytes:
+    pattern = _text(value)
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"the pattern is longer than {LONGEST_PATTERN} octets")
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as problem:
+        raise ValueError(f"{value!r} is not a regular expression: {problem}") from None
+    if _REPEATED_REPEAT.search(pattern):
+        raise ValueError(f"{value!r} repeats a repetition: a client could keep a node busy for hours; write it flat")
+    return pattern
