@@ -185,7 +185,7 @@ def _walk_overload(file: bytes, sname: bytes, options: dict[int, bytes], repeats
     """Read the fields that option 52 names, and return what is left of `file` and `sname` as names."""
     value = options.pop(OVERLOAD)
     if len(value) != 1 or not 1 <= value[0] <= 3 or any(code == OVERLOAD for code, _ in repeats):
-        raise WireError(f"option 52 (overload) must be one octet, 1 to 3, once; it is {value.hex() or 'empty'}")
+        raise WireError(f"option 52 (overload) must be one octet, 1 to 3, once; it is 0x{value.hex()}")
     if value[0] & 1:
         _walk(file, 0, options, repeats)
         file = NO_FILE
