@@ -1,4 +1,4 @@
-"""`./tests/run.sh bench [--short] [--systems NAME,...] [--rates N,...] [--starts N,...]`: measure, print, write JSON."""
+"""`./tests/run.sh bench [--short] [--systems NAME,...] [--rates N,...] [--starts N,...]`: measure, tell, save."""
 
 from __future__ import annotations
 
