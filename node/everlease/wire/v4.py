@@ -77,7 +77,7 @@ NO_SNAME: Final = bytes(64)
 NO_FILE: Final = bytes(128)
 
 # Options that the server itself reads, and the length that each must have (RFC 2132 9.1-9.10, RFC 3011).
-_EXACT: Final = {53: 1, 50: 4, 54: 4, 51: 4, 57: 2, 118: 4}
+_EXACT: Final = ((53, 1), (50, 4), (54, 4), (51, 4), (57, 2), (118, 4))
 _CLIENT_IDENTIFIER: Final = 61
 # RFC 2132 9.14. A bare type octet names nobody: clients that sent the same one would share an address.
 _SHORTEST_CLIENT_IDENTIFIER: Final = 2
@@ -159,26 +159,33 @@ def parse(data: bytes | memoryview) -> Packet:
 
 
 def _walk(area: bytes, position: int, options: dict[int, bytes], repeats: _Repeats) -> None:
-    """Collect the options of one field into `options`; values of codes already seen go to `repeats`."""
-    end = len(area)
+    """Collect the options of one field into `options`; values of codes already seen go to `repeats`.
+
+    Nothing is compared with the end while walking: the octet behind the field stops the walk, and where it stopped
+    tells whether the field ended between two options.
+    """
+    code = start = 0
     try:
-        while position < end:
+        while True:
             code = area[position]
+            if code == END:
+                return
             if code == PAD:
                 position += 1
                 continue
-            if code == END:
-                return
             start = position + 2
-            position = start + area[start - 1]
-            if position > end:
-                raise WireError(f"option {code} says {position - start} octets, {end - start} are left")
+            stop = start + area[position + 1]
             if code in options:
-                repeats.append((code, area[start:position]))
+                repeats.append((code, area[start:stop]))
             else:
-                options[code] = area[start:position]
+                options[code] = area[start:stop]
+            position = stop
     except IndexError:
-        raise WireError(f"option {code} ends before its length") from None
+        end = len(area)
+    if position > end:
+        raise WireError(f"option {code} says {position - start} octets, {end - start} are left")
+    if position < end:
+        raise WireError(f"option {code} ends before its length")
 
 
 def _walk_overload(file: bytes, sname: bytes, options: dict[int, bytes], repeats: _Repeats) -> tuple[bytes, bytes]:
@@ -208,13 +215,13 @@ def _join(options: dict[int, bytes], repeats: _Repeats) -> None:
 
 
 def _check(options: dict[int, bytes]) -> None:
-    for code, length in _EXACT.items():
-        value = options.get(code)
-        if value is not None and len(value) != length:
-            raise WireError(f"option {code} must have {length} octets, it has {len(value)}")
-    value = options.get(_CLIENT_IDENTIFIER)
-    if value is not None and len(value) < _SHORTEST_CLIENT_IDENTIFIER:
-        raise WireError(f"option 61 (client identifier) must have 2 octets or more, it has {len(value)}")
+    for code, length in _EXACT:
+        if code in options and len(options[code]) != length:
+            raise WireError(f"option {code} must have {length} octets, it has {len(options[code])}")
+    if _CLIENT_IDENTIFIER in options and len(options[_CLIENT_IDENTIFIER]) < _SHORTEST_CLIENT_IDENTIFIER:
+        raise WireError(
+            f"option 61 (client identifier) must have 2 octets or more, it has {len(options[_CLIENT_IDENTIFIER])}"
+        )
 
 
 def build(packet: Packet, *, minimum: int = BOOTP_LENGTH, maximum: int = DEFAULT_MAXIMUM) -> bytes:
