@@ -84,7 +84,7 @@ class Client:
         wait_until(lambda: self.address() is None, timeout, f"{self.program} unbound")
 
     def wait_renewed(self, timeout: float = 60.0, start: int | None = None) -> Captured:
-        """The next ACK to a unicast REQUEST with ciaddr (RENEWING); `start`: the first packet of `capture` to look at."""
+        """The next ACK to a unicast REQUEST with ciaddr (RENEWING); `start`: the first packet to look at."""
         return self._wait_ack(timeout, start, unicast=True)
 
     def wait_rebound(self, timeout: float = 120.0, start: int | None = None) -> Captured:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.processes import LabError, Process, need, run
+from lab.processes import LabError, Process, need, run, wait_until
 
 T = TypeVar("T")
 PREFIX = "els"
@@ -124,7 +124,7 @@ class Switch:
     def drop(self, port: str, match: str) -> None:
         """Lose what comes in by a port and matches, in nft's words: "udp dport 67". What the sender does not notice."""
         chain = f"type filter hook ingress device {port} priority 0;"
-        self.namespace.nft(f"table netdev {port} {{ chain loss {{ {chain} {match} drop; }} }}")
+        self.namespace.nft(f"table netdev {port} {{\nchain loss {{\n{chain}\n{match} drop\n}}\n}}")
 
     def deliver(self, port: str) -> None:
         """Lose nothing any more."""
@@ -143,13 +143,15 @@ def cable(one: Namespace, interface: str, other: Namespace, peer: str, **setting
     """A veth pair between two namespaces, both ends up. settings of `one`'s end: address="10.0.0.1/24", mac, mtu."""
     one.ip("link", "add", interface, "type", "veth", "peer", "name", peer, "netns", other.name)
     if mac := settings.get("mac"):
-        one.ip("link", "set", interface, "address", mac)
+        one.ip("link", "set", "dev", interface, "address", mac)
     if mtu := settings.get("mtu"):
-        one.ip("link", "set", interface, "mtu", mtu)
+        one.ip("link", "set", "dev", interface, "mtu", mtu)
     if address := settings.get("address"):
         one.ip("address", "add", address, "broadcast", "+", "dev", interface)
-    other.ip("link", "set", peer, "up")
-    one.ip("link", "set", interface, "up")
+    other.ip("link", "set", "dev", peer, "up")
+    one.ip("link", "set", "dev", interface, "up")
+    # The kernel tells of carrier up to a second late, and some servers refuse an interface that is not running.
+    wait_until(lambda: "state UP" in one.ip("-o", "link", "show", "dev", interface), 5, f"{interface} running", 0.01)
 
 
 class Lab:

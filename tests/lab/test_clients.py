@@ -29,13 +29,13 @@ def test_a_client_is_bound_and_renews_and_releases(lab: Lab, kind: type[Client])
 
 def test_a_client_behind_a_relay_is_bound(lab: Lab) -> None:
     server, relay, client = (lab.namespace(name) for name in ("server", "relay", "client"))
-    cable(server, "eth0", relay, "up", address="192.0.2.2/24")
-    cable(client, "eth0", relay, "down")
-    relay.ip("address", "add", "192.0.2.1/24", "dev", "up")
-    relay.ip("address", "add", "10.78.0.1/24", "dev", "down")
+    cable(server, "eth0", relay, "north", address="192.0.2.2/24")
+    cable(client, "eth0", relay, "south")
+    relay.ip("address", "add", "192.0.2.1/24", "dev", "north")
+    relay.ip("address", "add", "10.78.0.1/24", "dev", "south")
     server.ip("route", "add", "10.78.0.0/24", "via", "192.0.2.1")
     Kea(lab, server, "10.78.0.0/24", "10.78.0.100 - 10.78.0.200")
-    Dhcrelay(lab, relay, "down", "up", "192.0.2.2")
+    Dhcrelay(lab, relay, "south", "north", "192.0.2.2")
     assert Udhcpc(lab, client).obtain().startswith("10.78.0.1")
 
 
