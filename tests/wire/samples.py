@@ -108,6 +108,18 @@ _TABLE: list[tuple[Kind, object, str, object]] = [
     (kinds.SLP_AGENTS, {"mandatory": True, "addresses": ["192.0.2.1"]}, "01c0000201", SAME),
     (kinds.SLP_SCOPE, {"mandatory": False, "scopes": "one"}, "006f6e65", SAME),
     (kinds.STATUS, {"code": 0, "message": "ok"}, "006f6b", SAME),
+    (
+        kinds.RESOLVERS,
+        [{"priority": 1, "name": "d.example", "addresses": ["192.0.2.1"], "alpn": ["dot"], "port": 853, "key9": "0a"}],
+        "0026 0001 0b 0164 076578616d706c65 00 04 c0000201 0001 0004 03646f74 0003 0002 0355 0009 0001 0a",
+        SAME,
+    ),
+    (
+        kinds.RESOLVERS,
+        [{"priority": 2, "name": "d.example"}],
+        "000e 0002 0b 0164 076578616d706c65 00",
+        SAME,
+    ),
 ]
 
 SAMPLES: list[tuple[Kind, object, bytes, object]] = [

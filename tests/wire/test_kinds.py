@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everlease.errors import WireError
@@ -40,6 +40,7 @@ def test_the_table_has_every_kind_that_an_option_has_or_an_operator_may_name() -
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=_id)
+@settings(max_examples=50)
 @given(st.binary(max_size=64))
 def test_decode_returns_json_or_raises_wire_error(kind: Kind, data: bytes) -> None:
     try:
@@ -59,6 +60,7 @@ ANYTHING = st.recursive(
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=_id)
+@settings(max_examples=50)
 @given(ANYTHING)
 def test_encode_returns_octets_or_raises_value_error(kind: Kind, value: object) -> None:
     try:
@@ -98,6 +100,10 @@ REFUSED = [
     (kinds.SUBOPTIONS, {}, "the mapping is empty"),
     (kinds.VENDOR_OPTIONS, {"enterprise": 9}, "does not have exactly the keys enterprise, options"),
     (kinds.VENDOR_OPTIONS, {"enterprise": 1 << 32, "options": {1: "0a"}}, "out of range"),
+    (kinds.RESOLVERS, {"priority": 0, "name": "a"}, "0 is out of range; write resolvers like"),
+    (kinds.RESOLVERS, {"priority": 1}, "needs a priority and a name"),
+    (kinds.RESOLVERS, {"priority": 1, "name": "a", "alpn": ["dot"]}, "service parameters, which need addresses"),
+    (kinds.RESOLVERS, {"priority": 1, "name": "a", "prot": 853}, "there is no 'prot'; known are"),
     (kinds.PORT_PARAMETERS, {"offset": 1}, "does not have exactly the keys offset, psid-length, psid"),
 ]
 
@@ -130,6 +136,8 @@ UNREADABLE = [
     (kinds.SIP_SERVERS, "02c0000201"),
     (kinds.SIP_SERVERS, "01c00002"),
     (kinds.CLIENT_NDI, "0103"),
+    (kinds.RESOLVERS, "0005 0001 02 0161"),
+    (kinds.RESOLVERS, "0017 0001 03 0161 00 04 c0000201 0003 0002 0355 0001 0002 0161"),
 ]
 
 

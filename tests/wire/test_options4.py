@@ -40,7 +40,7 @@ LENGTHS = {
     "4n": {"ip-list"},
     "8n": {"ip-pair-list"},
     "names": {"fqdn-list"},
-    "list": {"sip-servers", "routes", "vendor-classes", "vendor-options", "uris", "ip-lists"},
+    "list": {"sip-servers", "routes", "vendor-classes", "vendor-options", "uris", "ip-lists", "resolvers"},
 }
 
 

@@ -1,6 +1,6 @@
 """Every kind of option value, and the names by which an operator asks for one in `option-def`.
 
-The law of this file: it only collects; a kind is written in `scalars` or `compound`, and named here once.
+The law of this file: it only collects; a kind is written in `scalars`, `compound` or `dnr`, and named here once.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from everlease.wire.compound import (
     VENDOR_CLASSES,
     VENDOR_OPTIONS,
 )
+from everlease.wire.dnr import RESOLVERS
 from everlease.wire.scalars import (
     BINARY,
     BOOLEAN,
@@ -98,6 +99,7 @@ __all__ = [
     "PCP_SERVERS",
     "PORT_PARAMETERS",
     "RDNSS",
+    "RESOLVERS",
     "ROUTES",
     "SIP_SERVERS",
     "SIXRD",

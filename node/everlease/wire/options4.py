@@ -190,7 +190,7 @@ _ROWS: Final = (
     Option(158, "v4-pcp-server", kinds.PCP_SERVERS, 7291),
     Option(159, "v4-portparams", kinds.PORT_PARAMETERS, 7618),
     Option(161, "v4-mud-url", kinds.STRING, 8520),
-    Option(162, "v4-dnr", kinds.BINARY, 9463),
+    Option(162, "v4-dnr", kinds.RESOLVERS, 9463),
     # 175 to 177 are tentatively assigned (RFC 3942 section 4): iPXE's sub-options, Avaya's text, CableLabs.
     Option(175, "etherboot", kinds.ENCAPSULATED, 3942),
     Option(176, "ip-telephone", kinds.STRING, 3942),
