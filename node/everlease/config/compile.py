@@ -5,19 +5,21 @@ The law of this file: it says in which order things are compiled; how, the files
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from everlease.config import schema
+from everlease.config.assemble import Assembly, Head
 from everlease.config.levels import EMPTY, GLOBAL_DEFAULTS, Compiler
 from everlease.config.match import MatchCompiler
-from everlease.config.networks import Member, check_ways, duplicates, memberships, overlapping, tables
+from everlease.config.networks import Member, check_ways, duplicates, memberships, overlapping
 from everlease.config.options import OptionTable
 from everlease.config.problems import Path, Report
 from everlease.config.reservations import Taken
 from everlease.config.subnets import Above, compile_subnet
-from everlease.core.model import ClientClass, ClusterSettings, Config, Limits, Parameters, Subnet
+from everlease.core.model import ClientClass, ClusterSettings, Config, Limits, Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ def _each(tree: Mapping[str, Any], listed: str, key: str) -> list[Any]:
 
 def compile_document(
     document: schema.Document, names: Names, report: Report, *, revision: int = 0, mod_revision: int = 0
-) -> Config:
-    """The compiled configuration; usable only if `report` stays empty."""
+) -> tuple[Config, frozenset[int]]:
+    """The compiled configuration, usable only if `report` stays empty, and the ids that overlap another space."""
     compiler = Compiler(_option_table(document, report), report)
     said = compiler.parameters(document, (), (Parameters(**GLOBAL_DEFAULTS),))
     top = _with_defaults(said)
@@ -53,33 +55,30 @@ def compile_document(
         network.name: compiler.parameters(network, ("shared-networks", position), (top,))
         for position, network in enumerate(document.shared_networks)
     }
-    members = duplicates(
-        (Member(entry, ("subnets", position)) for position, entry in enumerate(document.subnets)), report
-    )
-    taken = Taken()
-    subnets: dict[int, Subnet] = {}
-    for member in members:
-        above = _above(member, document, shared, levels, top, names)
-        subnets[member.entry.id] = compile_subnet(member.entry, member.path, above, compiler, taken)
-    by_id = {member.entry.id: member for member in members}
+    entries = (Member(entry, ("subnets", position)) for position, entry in enumerate(document.subnets))
+    members = duplicates(entries, report)
     ambiguous = overlapping(members, report)
-    found = tables(subnets, by_id, shared, levels, ambiguous)
-    check_ways(found, by_id, ambiguous, report)
-    return Config(
+    head = Head(
         revision=revision,
         mod_revision=mod_revision,
         parameters=top,
         cluster=ClusterSettings(**document.cluster.model_dump()),
         limits=Limits(document.limits.packets_per_client),
         classes=_classes(document, compiler, top),
-        networks=found.networks,
-        subnets=subnets,
-        network_of=found.network_of,
-        by_relay=found.by_relay,
-        by_link=found.by_link,
-        by_prefix=found.by_prefix,
         option_names=compiler.options.names,
+        networks=levels,
+        ambiguous=ambiguous,
     )
+    assembly = Assembly(head)
+    taken = Taken()
+    for member in members:
+        above = _above(member, document, shared, levels, top, names)
+        network = shared[member.entry.id][0].name if member.entry.id in shared else ""
+        assembly.add(compile_subnet(member.entry, member.path, above, compiler, taken), network)
+    deque(assembly.finish(), maxlen=0)
+    config = assembly.config()
+    check_ways(config, {member.entry.id: member for member in members}, ambiguous, report)
+    return config, ambiguous
 
 
 def _option_table(document: schema.Document, report: Report) -> OptionTable:
@@ -90,8 +89,8 @@ def _option_table(document: schema.Document, report: Report) -> OptionTable:
 
 
 def _with_defaults(said: Parameters) -> Parameters:
-    fields = {name: getattr(said, name) for name in Parameters.__slots__}
-    return Parameters(**{name: GLOBAL_DEFAULTS.get(name) if value is None else value for name, value in fields.items()})
+    missing = {name: value for name, value in GLOBAL_DEFAULTS.items() if getattr(said, name) is None}
+    return replace(said, **missing)
 
 
 def _above(

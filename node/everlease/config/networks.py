@@ -1,4 +1,4 @@
-"""What subnets mean together: shared networks, prefixes within a space, links, relays, and the look-up tables.
+"""What subnets mean together: shared networks, prefixes within a space, links, relays.
 
 The law of this file: whatever a packet says, at most one network fits it; what could fit two is a finding.
 """
@@ -6,14 +6,13 @@ The law of this file: whatever a packet says, at most one network fits it; what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from everlease.config import schema
-from everlease.config.levels import EMPTY
-from everlease.config.problems import Path, Report, path_text
+from everlease.config.problems import Path, Report
 from everlease.config.subnets import cidr, span_of
 from everlease.config.values import show
-from everlease.core.model import Network, Parameters, Subnet
+from everlease.core.model import Config, Network
 
 
 @dataclass(slots=True)
@@ -22,17 +21,6 @@ class Member:
 
     entry: schema.Subnet
     path: Path
-
-
-@dataclass(slots=True)
-class Tables:
-    """The look-up tables of `model.Config`."""
-
-    networks: tuple[Network, ...]
-    network_of: dict[int, Network] = field(default_factory=dict)
-    by_relay: dict[int, Network] = field(default_factory=dict)
-    by_link: dict[str, Network] = field(default_factory=dict)
-    by_prefix: dict[int, dict[int, Subnet]] = field(default_factory=dict)
 
 
 def memberships(
@@ -50,7 +38,7 @@ def memberships(
             if subnet not in known:
                 report.add(here, f"there is no subnet {subnet}; define it under subnets, or take it out")
             elif subnet in found:
-                report.add(here, f"subnet {subnet} is in {path_text(found[subnet][1])} already; take it out of one")
+                report.add(here, f"subnet {subnet} is in {{other}} already; take it out of one", found[subnet][1])
             else:
                 found[subnet] = (network, path)
     return found
@@ -69,8 +57,9 @@ def overlapping(members: Sequence[Member], report: Report) -> frozenset[int]:
             if outer.entry.space == member.entry.space:
                 report.add(
                     (*member.path, "prefix"),
-                    f"{cidr(member.entry)} overlaps {cidr(outer.entry)} of {path_text(outer.path)} in the space "
+                    f"{cidr(member.entry)} overlaps {cidr(outer.entry)} of {{other}} in the space "
                     f'"{member.entry.space}"; change one, or give them different spaces',
+                    outer.path,
                 )
             else:
                 shared |= {outer.entry.id, member.entry.id}
@@ -78,41 +67,7 @@ def overlapping(members: Sequence[Member], report: Report) -> frozenset[int]:
     return frozenset(shared)
 
 
-def tables(
-    subnets: Mapping[int, Subnet],
-    members: Mapping[int, Member],
-    shared: Mapping[int, tuple[schema.SharedNetwork, Path]],
-    levels: Mapping[str, Parameters],
-    ambiguous: frozenset[int],
-) -> Tables:
-    """The networks and the tables over them. `levels`: the parameters of each shared network by name."""
-    grouped: dict[str, list[Subnet]] = {}
-    for subnet in subnets.values():
-        name = shared[subnet.id][0].name if subnet.id in shared else ""
-        grouped.setdefault(name or f"/{subnet.id}", []).append(subnet)
-    result = Tables(
-        tuple(
-            Network("" if name.startswith("/") else name, tuple(group), levels.get(name, EMPTY))
-            for name, group in grouped.items()
-        )
-    )
-    for network in result.networks:
-        _index(network, result, ambiguous)
-    return result
-
-
-def _index(network: Network, result: Tables, ambiguous: frozenset[int]) -> None:
-    for subnet in network.subnets:
-        result.network_of[subnet.id] = network
-        for relay in subnet.relays:
-            result.by_relay.setdefault(relay, network)
-        if subnet.link is not None:
-            result.by_link.setdefault(subnet.link, network)
-        if subnet.id not in ambiguous or subnet.space == "default":
-            result.by_prefix.setdefault(subnet.length, {})[subnet.prefix >> (32 - subnet.length)] = subnet
-
-
-def check_ways(found: Tables, members: Mapping[int, Member], ambiguous: frozenset[int], report: Report) -> None:
+def check_ways(found: Config, members: Mapping[int, Member], ambiguous: frozenset[int], report: Report) -> None:
     """Links and relays lead to one network; every subnet of an overlap can be told from the others."""
     for network in found.networks:
         for subnet in network.subnets:
@@ -169,5 +124,5 @@ def duplicates(members: Iterable[Member], report: Report) -> list[Member]:
     for member in members:
         other = seen.setdefault(member.entry.id, member)
         if other is not member:
-            report.add((*member.path, "id"), f"id {member.entry.id} is {path_text(other.path)}'s already; take another")
+            report.add((*member.path, "id"), f"id {member.entry.id} is {{other}}'s already; take another", other.path)
     return list(seen.values())

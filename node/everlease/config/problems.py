@@ -5,7 +5,7 @@ The law of this file: a problem is worth its place only if its message says how 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,10 +23,16 @@ MOST_KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem before its line is looked up."""
+    """One problem before its line is looked up; `{other}` in the message stands for the path `other`."""
 
     path: Path
     message: str
+    other: Path = ()
+
+    def moved(self, original: Callable[[Path], Path]) -> Finding:
+        """The same problem with the paths of the text as it was written."""
+        message = self.message.replace("{other}", path_text(original(self.other))) if self.other else self.message
+        return Finding(original(self.path), message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,10 @@ class Report:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
-    def add(self, path: Path, message: str) -> None:
-        """Note one problem."""
+    def add(self, path: Path, message: str, other: Path = ()) -> None:
+        """Note one problem; `{other}` in the message stands for the path `other`."""
         if len(self.findings) < MOST_KEPT:
-            self.findings.append(Finding(path, message))
+            self.findings.append(Finding(path, message, other))
 
     @contextmanager
     def at(self, path: Path) -> Iterator[None]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from everlease.config import schema
 from everlease.config.levels import Compiler
-from everlease.config.problems import Path, path_text
+from everlease.config.problems import Path
 from everlease.config.ranges import Range, text
 from everlease.config.values import show
 from everlease.core.model import Parameters, Reservation
@@ -89,7 +89,7 @@ def _keep(reservation: Reservation, here: Path, place: Place, compiler: Compiler
     same = _same_client(reservation)
     other = taken.identifiers.setdefault((place.network, same), here)
     if other is not here:
-        report.add(here, f"the same client is reserved at {path_text(other)} as well; keep one of them")
+        report.add(here, "the same client is reserved at {other} as well; keep one of them", other)
     address = reservation.address
     if not address:
         return
@@ -99,7 +99,7 @@ def _keep(reservation: Reservation, here: Path, place: Place, compiler: Compiler
         report.add((*here, "address"), f"{show(address)} is the subnet's network or broadcast address; take another")
     other = taken.addresses.setdefault((place.space, address), here)
     if other is not here:
-        report.add((*here, "address"), f"{show(address)} is reserved at {path_text(other)} as well; take another")
+        report.add((*here, "address"), f"{show(address)} is reserved at {{other}} as well; take another", other)
 
 
 def _same_client(reservation: Reservation) -> Key:

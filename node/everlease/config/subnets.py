@@ -149,8 +149,8 @@ def _check_overlaps(pools: Sequence[Pool], path: Path, compiler: Compiler) -> No
             later, earlier = max(before, after), min(before, after)
             compiler.report.add(
                 (*path, "pools", later, "range"),
-                f"{_range(pools[later])} overlaps pools[{earlier}], {_range(pools[earlier])}; "
-                "an address is in one pool",
+                f"{_range(pools[later])} overlaps {_range(pools[earlier])} of {{other}}; an address is in one pool",
+                (*path, "pools", earlier),
             )
 
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias
 
 import yaml
 
-from everlease.config.problems import Finding, InvalidDocument, Path, Problem, path_text
+from everlease.config.problems import MOST_KEPT, Finding, InvalidDocument, Path, Problem, path_text
 
 Tree: TypeAlias = "Map | List | str | int | bool | None"
 
@@ -215,7 +215,7 @@ class _Builder:
         if isinstance(value, Map | List):
             raise _invalid(mark, "a mapping or a list cannot be a key; write a word")
         key = str(value) if raw is None else raw
-        if key in target:
+        if key in target and len(self.findings) < MOST_KEPT:
             first = (target.marks[key] >> 16) + 1
             self.findings.append(Finding(self._path(key), f"given twice, first in line {first}; keep one of them"))
         frame.key = key

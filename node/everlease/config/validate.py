@@ -14,7 +14,7 @@ from typing import Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from everlease.config.problems import Finding, Path, did_you_mean
+from everlease.config.problems import MOST_KEPT, Finding, Path, did_you_mean
 from everlease.config.schema import Document
 
 ROUNDS: Final = 8
@@ -65,7 +65,7 @@ def validate(tree: Mapping[str, Any]) -> Validated:
             errors = refused.errors(include_url=False)
         seen = {finding.path for finding in result.findings}
         result.findings += [
-            finding for finding in (_finding(error, result) for error in errors) if finding.path not in seen
+            finding for finding in (_finding(error, result) for error in errors[:MOST_KEPT]) if finding.path not in seen
         ]
         kept = _cut(kept, [_target(error) for error in errors], result)
     result.document = Document()

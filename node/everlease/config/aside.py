@@ -1,0 +1,132 @@
+"""Compile a configuration beside a node that serves: in a process of its own, taken over between packets.
+
+The law of this file: nothing here holds the loop for 2 ms, however large the document; `retire` takes an old
+configuration apart as gently as `compile_aside` puts a new one together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, Final
+
+from everlease.config.assemble import Assembly, Head
+from everlease.config.frames import END, HEAD, LENGTH, PROBLEMS, RESERVATIONS, SUBNETS, load
+from everlease.config.problems import InvalidDocument
+from everlease.core.model import Config
+from everlease.errors import ConfigError
+
+SLICE: Final = 0.001
+"""Seconds of work before the loop gets its turn: half of what the packet path allows (architecture.md)."""
+
+_PIECE: Final = 1 << 16  # characters written at once
+
+
+async def compile_aside(text: str, *, revision: int = 0, mod_revision: int = 0) -> Config:
+    """`load` for a serving node. Raises InvalidDocument; ConfigError if the process could not do it."""
+    command = (sys.executable, "-P", "-m", "everlease.config.worker", str(revision), str(mod_revision))
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    except OSError as problem:
+        raise ConfigError(f"cannot start a process to compile the configuration: {problem}") from None
+    collecting = gc.isenabled()
+    try:
+        await _send(process, text)
+        # A full collection in the middle of so many new objects took 50 ms; frozen, later ones do not see them.
+        gc.disable()
+        config = await _receive(process)
+        gc.freeze()
+        return config
+    finally:
+        if collecting:
+            gc.enable()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def run(steps: Iterator[None], slice_seconds: float = SLICE) -> None:
+    """Run short steps to their end, giving the loop its turn after each slice."""
+    end = perf_counter() + slice_seconds
+    for _ in steps:
+        if perf_counter() >= end:
+            await asyncio.sleep(0)
+            end = perf_counter() + slice_seconds
+
+
+def retire(config: Config) -> Iterator[None]:
+    """Take apart a configuration that nobody decides on any more, in short steps for `run`.
+
+    Dropping the last reference to 10,000 subnets at once would hold the loop for tens of milliseconds.
+    """
+    for subnet in config.subnets.values():
+        yield from _emptied(subnet.reservations)
+        yield from _emptied(subnet.reserved)
+    for table in (config.network_of, config.by_relay, config.by_link, *config.by_prefix.values(), config.subnets):
+        yield from _emptied(table)
+    networks = list(config.networks)
+    object.__setattr__(config, "networks", ())  # a tuple cannot be emptied, and holds every subnet
+    yield from _emptied(networks)
+
+
+def _emptied(table: Any) -> Iterator[None]:
+    while table:
+        table.pop() if isinstance(table, list) else table.popitem()
+        yield
+
+
+async def _send(process: Process, text: str) -> None:
+    assert process.stdin is not None
+    with suppress(ConnectionError):  # it ended early; what it said on standard error tells why
+        for start in range(0, len(text), _PIECE):
+            process.stdin.write(text[start : start + _PIECE].encode("utf-8", "surrogatepass"))
+            await process.stdin.drain()
+        process.stdin.close()
+
+
+async def _receive(process: Process) -> Config:
+    assembly: Assembly | None = None
+    end = perf_counter() + SLICE
+    while True:
+        kind, body = await _frame(process)
+        if kind == HEAD:
+            assembly = Assembly(_head(body))
+        elif kind == PROBLEMS:
+            raise InvalidDocument(body)
+        elif assembly is None:
+            raise ConfigError("the process that compiles the configuration sent no beginning")
+        elif kind == SUBNETS:
+            for subnet, network in body:
+                assembly.add(subnet, network)
+        elif kind == RESERVATIONS:
+            assembly.reserve(body)
+        elif kind == END:
+            await run(assembly.finish())
+            return assembly.config()
+        if perf_counter() >= end:
+            await asyncio.sleep(0)
+            end = perf_counter() + SLICE
+
+
+def _head(body: Any) -> Head:
+    if not isinstance(body, Head):
+        raise ConfigError("the process that compiles the configuration is of another version")
+    return body
+
+
+async def _frame(process: Process) -> tuple[int, Any]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+        return load(await process.stdout.readexactly(length))
+    except asyncio.IncompleteReadError:
+        code = await process.wait()
+        last = (await process.stderr.read()).decode(errors="replace").strip().splitlines()[-1:]
+        reason = last[0] if last else f"exit code {code}"
+        raise ConfigError(f"the process that compiles the configuration ended: {reason}") from None

@@ -1,0 +1,45 @@
+"""The process that compiles a document beside the node: text on standard input, frames on standard output.
+
+The law of this file: it may be slow and large, for it shares neither the node's interpreter nor its memory; when
+memory runs out, the kernel takes this process and not the node.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from everlease.config.frames import frames, refused
+from everlease.config.load import compile_text
+from everlease.config.problems import InvalidDocument
+
+_NICENESS = 10
+
+
+def answer(text: str, revision: int, mod_revision: int) -> Iterator[bytes]:
+    """The frames for one document."""
+    try:
+        config, ambiguous = compile_text(text, revision=revision, mod_revision=mod_revision)
+    except InvalidDocument as problem:
+        return refused(problem)
+    return frames(config, ambiguous)
+
+
+def main() -> None:
+    """`python -m everlease.config.worker REVISION MOD_REVISION`."""
+    gc.disable()  # nothing here makes cycles worth finding before it ends; a third of the time goes otherwise
+    os.nice(_NICENESS)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
+    for frame in answer(text, int(sys.argv[1]), int(sys.argv[2])):
+        sys.stdout.buffer.write(frame)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
