@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from everlease.core.lifecycle import Lease
+from everlease.core.model import PingCheck
 
 # Kinds of change. CHECK compares and puts nothing: it proves that what the view shows is still so.
 OFFER, GRANT, RENEW, RELEASE, DECLINE, CHECK = range(6)
@@ -59,13 +60,17 @@ class Held:
 
 @dataclass(slots=True)
 class Reply:
-    """Bytes to send now. operation, result: metric labels; hold: an offer to remember when it has been sent."""
+    """Bytes to send now. operation, result: metric labels; hold: an offer to remember when it has been sent.
+
+    ping: the address on offer is new to its client and must not answer an ICMP echo first (RFC 2131 section 2.2).
+    """
 
     destination: Destination
     payload: bytes
     operation: str
     result: str
     hold: Held | None = None
+    ping: PingCheck | None = None
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ time (UTC). Nobody else gets the address before `expires_at + clock margin`. "Ex
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor
 
 import msgspec
 
@@ -77,3 +77,34 @@ def is_active(row: Row, now: float) -> bool:
 def is_reusable(row: Row, now: float, margin: float) -> bool:
     """Whether the address may go to another client: at once after RELEASE, else `margin` seconds after its end."""
     return row.state == RELEASED or now >= row.expires_at + margin
+
+
+def renewed_expiry(row: Row, now: float, valid: int, grace: int) -> int:
+    """The `expires_at` of a renewed binding: never before the one that is stored (I9).
+
+    A client that does not hear this answer still believes the last one. Only a binding without an end gets one when
+    the operator has set one: its client does not renew, it asks after a restart.
+    """
+    fresh = stored_expiry(now, valid, grace)
+    return fresh if row.valid == INFINITE else max(fresh, row.expires_at)
+
+
+def remaining(row: Row, now: float) -> int:
+    """Whole seconds until the committed end, rounded down: what may still be told without a commit."""
+    return floor(row.expires_at - now)
+
+
+def lifetime(requested: bytes | None, default: int, least: int, most: int) -> int:
+    """The valid lifetime to tell: what option 51 asks for, within bounds; the default without it (RFC 2131 4.3.1)."""
+    if requested is None:
+        return default
+    return min(max(int.from_bytes(requested, "big"), least), most)
+
+
+def timers(valid: int, renew: int | None, rebind: int | None) -> tuple[int, int]:
+    """T1 and T2 (RFC 2131 section 4.4.5): as configured while T1 < T2 < the lifetime, else 0.5 and 0.875 of it."""
+    if valid == INFINITE:
+        return INFINITE, INFINITE
+    t2 = rebind if rebind is not None and rebind < valid else valid * 7 // 8
+    t1 = renew if renew is not None and renew < t2 else min(valid // 2, t2)
+    return t1, t2

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from everlease.core.plan import SubnetPlan
+    from everlease.core.policy import Resolved
 
 ACTIVE: Final = "active"
 DRAINING: Final = "draining"
@@ -182,6 +186,17 @@ class Limits:
     packets_per_client: float = 10.0
 
 
+@dataclass(slots=True)
+class Derived:
+    """What decisions have worked out from one revision and may use again. Bounded by its users; starts empty.
+
+    policies: by the levels that apply (core.policy); plans: of a subnet's pools, by subnet id (core.plan).
+    """
+
+    policies: dict[tuple[object, ...], Resolved] = field(default_factory=dict)
+    plans: dict[int, SubnetPlan] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """One revision of the cluster configuration, compiled. Look-ups by relay, link and address are in core.select.
@@ -202,3 +217,4 @@ class Config:
     by_link: Mapping[str, Network]  # link labels named by a subnet
     by_prefix: Mapping[int, Mapping[int, Subnet]]  # prefix length -> prefix >> (32 - length) -> subnet
     option_names: Mapping[int, str] = field(default_factory=dict)  # of option-def, for explain
+    derived: Derived = field(init=False, repr=False, compare=False, default_factory=Derived)

@@ -1,0 +1,149 @@
+"""A free address for a client that has none: its own bucket > a bucket that this node owns > any.
+
+Each client walks the blocks and bits of a pool in an order of its own, so that two nodes that answer it meet at the
+same address, and two clients rarely at one. The law of this file: the work is bounded whatever the pool's size and
+filling; and what is picked is only a candidate, because the commit decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from everlease.core.model import Pool, Subnet
+from everlease.core.plan import PoolPlan, plan_of
+from everlease.core.query import TAKEN, UNTOUCHED, Query, availability
+from everlease.core.situation import ALL_BUCKETS
+
+ORDERED = "ordered"
+
+OWN_BUCKET_BLOCKS = 16
+"""Blocks searched for the client's own bucket: at nine tenths full, one client in five looks further."""
+
+BLOCKS = 512
+"""Blocks searched per pool: a /16 twice over; about 0.3 ms at the worst."""
+
+LOOKS = 32
+"""Addresses looked at for one without a record, before the first with a past one is taken: former holders come back."""
+
+MOST_LOOKS = 1024
+"""Addresses looked at per pool when all turn out taken (on offer, or ended less than the clock margin ago)."""
+
+SCARCE = 10
+"""An offer is committed when less than one address in ten is free: nodes with nothing left take from each other."""
+
+
+@dataclass(slots=True)
+class Spot:
+    """A free address. alone: nobody else offers it now, so an offer may stay in memory."""
+
+    subnet: Subnet
+    pool: Pool
+    address: int
+    alone: bool
+
+
+def allocate(query: Query, subnets: Iterable[Subnet]) -> Spot | None:
+    """A free address in the pools that the client may use, subnets and pools in their order; None if there is none."""
+    pools = [
+        (subnet, plan)
+        for subnet in subnets
+        for plan in plan_of(query.situation.config, subnet).pools
+        if query.allows(plan.pool)
+    ]
+    for subnet, plan in pools:
+        if subnet.allocator == ORDERED:
+            address = first_free(query, ordered(query, plan), 0)
+            if address:
+                return Spot(subnet, plan.pool, address, alone=False)
+        else:
+            address = first_free(query, preferred(query, plan), LOOKS)
+            if address:
+                return Spot(subnet, plan.pool, address, alone=not is_scarce(query, subnet, plan, address))
+    if query.situation.peers.owned == ALL_BUCKETS:
+        return None
+    for subnet, plan in pools:
+        address = first_free(query, any_bucket(query, plan), LOOKS)
+        if address:
+            return Spot(subnet, plan.pool, address, alone=False)
+    return None
+
+
+def first_free(query: Query, candidates: Iterator[int], looks: int) -> int:
+    """The first candidate without a record among `looks` of them, else the first that is free, else 0."""
+    past = 0
+    for count, address in enumerate(islice(candidates, MOST_LOOKS), 1):
+        state = availability(query, address)
+        if state == UNTOUCHED:
+            return address
+        if state != TAKEN and not past:
+            past = address
+        if past and count >= looks:
+            break
+    return past
+
+
+def ordered(query: Query, plan: PoolPlan) -> Iterator[int]:
+    """The pool's free addresses, lowest first."""
+    space = query.space
+    for block in plan.open_blocks(query.situation.view, space, plan.first):
+        yield from _addresses(block, free_mask(query, plan, block), 0)
+
+
+def preferred(query: Query, plan: PoolPlan) -> Iterator[int]:
+    """The pool's free addresses in buckets that this node owns, the client's own bucket first."""
+    owned = query.situation.peers.owned
+    view, space = query.situation.view, query.space
+    start = plan.first + (query.hash >> 8) % plan.count
+    bit = 1 << (query.hash & 255)
+    if owned & bit:
+        for block in islice(plan.open_blocks(view, space, start), OWN_BUCKET_BLOCKS):
+            if free_mask(query, plan, block) & bit:
+                yield block << 8 | query.hash & 255
+    yield from _walk(query, plan, owned)
+
+
+def any_bucket(query: Query, plan: PoolPlan) -> Iterator[int]:
+    """The pool's free addresses, whoever owns their buckets."""
+    yield from _walk(query, plan, ALL_BUCKETS)
+
+
+def _walk(query: Query, plan: PoolPlan, buckets: int) -> Iterator[int]:
+    start = plan.first + (query.hash >> 8) % plan.count
+    blocks = plan.open_blocks(query.situation.view, query.space, start)
+    for block in islice(blocks, BLOCKS):
+        yield from _addresses(block, free_mask(query, plan, block) & buckets, query.hash >> 16 & 255)
+
+
+def _addresses(block: int, free: int, start: int) -> Iterator[int]:
+    """The addresses of a mask, from bit `start` on and round to it again."""
+    late = free >> start << start
+    yield from _bits(block, late)
+    yield from _bits(block, free ^ late)
+
+
+def _bits(block: int, mask: int) -> Iterator[int]:
+    while mask:
+        lowest = mask & -mask
+        yield block << 8 | lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def free_mask(query: Query, plan: PoolPlan, block: int) -> int:
+    """The addresses of a block that the pool may hand out afresh."""
+    view, space = query.situation.view, query.space
+    return plan.mask(block) & ~(view.taken(space, block) | view.reserved(space, block))
+
+
+def is_scarce(query: Query, subnet: Subnet, plan: PoolPlan, address: int) -> bool:
+    """Whether less than a tenth of this node's share is free, judged by the subnet and by the address's own block.
+
+    Hashing fills blocks evenly, so one block tells about its pool without a walk over all of them.
+    """
+    size = plan_of(query.situation.config, subnet).size
+    if (size - query.situation.view.used(subnet.id)) * SCARCE < size:
+        return True
+    block, owned = address >> 8, query.situation.peers.owned
+    share = (plan.mask(block) & owned).bit_count()
+    return (free_mask(query, plan, block) & owned).bit_count() * SCARCE < share

@@ -1,0 +1,52 @@
+"""Packets heard again: how many times a client has asked the same thing, whatever its transaction id and `secs`.
+
+The law of this file: the count rises only for a copy that a client can have sent because nobody answered. Copies that
+come together (two relays, a bridge) count once. The table is bounded; the oldest entry goes first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SOONEST: Final = 0.7
+"""Seconds. No client retransmits earlier: DHCPv6 clients after 0.9 s, udhcpc after 3, the others after 4.5 or more."""
+
+LATEST: Final = 30.0
+"""Seconds after the first copy: what comes later is a new conversation."""
+
+CAPACITY: Final = 65_536
+
+
+class Heard:
+    """Counts copies by (identity, link, kind of message). Times are of any one clock that does not go back."""
+
+    __slots__ = ("_capacity", "_entries")
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._entries: dict[tuple[bytes, str | int | None, int], tuple[float, float, int]] = {}
+
+    def note(self, identity: bytes, link: str | int | None, kind: int, now: float) -> int:
+        """Count a packet; returns 1 for a first copy, 2 for the first retransmission...
+
+        link: the link's label, or the relay's address; kind: option 53.
+        """
+        key = (identity, link, kind)
+        entry = self._entries.get(key)
+        if entry is None or now - entry[0] > LATEST:
+            return self._begin(key, now)
+        first, last, copies = entry
+        if now - last < SOONEST:
+            return copies
+        self._entries[key] = (first, now, copies + 1)
+        return copies + 1
+
+    def _begin(self, key: tuple[bytes, str | int | None, int], now: float) -> int:
+        self._entries.pop(key, None)
+        if len(self._entries) >= self._capacity:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (now, now, 1)
+        return 1
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,160 @@
+"""One client's message, understood: who asks, from where, and what the operator's rules let it have.
+
+The law of this file: an address is a client's by right (`entitlement`) or free to take (`availability`), and these two
+questions are never mixed: the first is the configuration's, the second the view's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Final
+
+from everlease.core import facts
+from everlease.core.lifecycle import BOUND, DECLINED, Row, is_active, is_reusable
+from everlease.core.model import ClientClass, Network, Pool, Reservation, Subnet
+from everlease.core.select import Place
+from everlease.core.situation import Situation
+from everlease.wire.v4 import Packet
+
+TAKEN, REUSABLE, OWN, UNTOUCHED = range(4)
+"""Availability of an address: somebody else's; somebody else's past one; this client's record; no record at all."""
+
+DENY: Final = "deny"
+
+
+@dataclass(slots=True)
+class Query:
+    """A packet with everything that decisions ask about it.
+
+    client: client key; hash: 32 bits of it, the lowest eight are its bucket; classes: those that match, in order.
+    """
+
+    packet: Packet
+    situation: Situation
+    place: Place
+    operation: str
+    client: bytes
+    hash: int
+    classes: tuple[ClientClass, ...]
+    _identifiers: tuple[tuple[str, bytes], ...] = ()
+    _reservations: dict[int, Reservation | None] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The client's network."""
+        return self.place.network
+
+    @property
+    def space(self) -> str:
+        """The address space of the network."""
+        return self.place.network.subnets[0].space
+
+    def row(self, address: int) -> Row | None:
+        """The view's record of an address."""
+        return self.situation.view.row(self.place.network.subnets[0].space, address)
+
+    def identifiers(self) -> tuple[tuple[str, bytes], ...]:
+        """What a reservation may name this client by."""
+        if not self._identifiers:
+            self._identifiers = facts.identifiers(self.packet, self.place.relay)
+        return self._identifiers
+
+    def reservation(self, subnet: Subnet) -> Reservation | None:
+        """This client's reservation in a subnet: hw-address before client-id, circuit-id and remote-id."""
+        known = self._reservations
+        if subnet.id not in known:
+            known[subnet.id] = self._find_reservation(subnet)
+        return known[subnet.id]
+
+    def _find_reservation(self, subnet: Subnet) -> Reservation | None:
+        giaddr = self.packet.giaddr
+        relays = (giaddr, 0) if giaddr else (0,)
+        api = self.situation.view.reservation_of
+        for kind, value in self.identifiers():
+            for relay in relays:
+                found = subnet.reservations.get((kind, value, relay)) if subnet.reservations else None
+                found = found or api(subnet.space, subnet.id, kind, value, relay)
+                if found is not None:
+                    return found
+        return None
+
+    def is_named_by(self, reservation: Reservation) -> bool:
+        """Whether a reservation is for this client."""
+        return reservation.relay in (0, self.packet.giaddr) and (
+            (reservation.kind, reservation.value) in self.identifiers()
+        )
+
+    def allows(self, pool: Pool) -> bool:
+        """Whether the client's classes let it use a pool."""
+        return not pool.classes or any(each.name in pool.classes for each in self.classes)
+
+
+@dataclass(slots=True)
+class Entitlement:
+    """By what right a client may have an address: the pool that holds it, its reservation, or both."""
+
+    pool: Pool | None
+    reservation: Reservation | None
+
+
+def reservation_at(query: Query, subnet: Subnet, address: int) -> Reservation | None:
+    """The reservation on an address, from the configuration or made by the API."""
+    return subnet.reserved.get(address) or query.situation.view.reservation_at(subnet.space, address)
+
+
+def pool_at(subnet: Subnet, address: int) -> Pool | None:
+    """The pool that holds an address and does not exclude it."""
+    for pool in subnet.pools:
+        if pool.first <= address <= pool.last:
+            index = bisect_right(pool.ranges, (address, 0xFFFFFFFF)) - 1
+            if index >= 0 and address <= pool.ranges[index][1]:
+                return pool
+    return None
+
+
+def entitlement(query: Query, subnet: Subnet, address: int) -> Entitlement | None:
+    """Why the rules let this client have this address, whoever holds it now; None if they do not."""
+    kept = reservation_at(query, subnet, address)
+    if kept is not None:
+        return Entitlement(pool_at(subnet, address), kept) if query.is_named_by(kept) else None
+    own = query.reservation(subnet)
+    if own is None and subnet.unknown_clients == DENY:
+        return None
+    pool = pool_at(subnet, address)
+    return Entitlement(pool, own) if pool is not None and query.allows(pool) else None
+
+
+def availability(query: Query, address: int, *, claimed: bool = False) -> int:
+    """Whether nobody else has an address, one of TAKEN..UNTOUCHED.
+
+    claimed: the client asks for it by renew, rebind or INIT-REBOOT; after a rollback of the store an address without a
+    record goes to nobody else, and the ghosts of the old view are respected.
+    """
+    situation = query.situation
+    space = query.space
+    row = situation.view.row(space, address)
+    margin = situation.config.cluster.clock_margin
+    if row is not None and row.client != query.client and not is_reusable(row, situation.reuse_now, margin):
+        return TAKEN
+    if situation.restored is not None:
+        ghost = situation.restored.get((space, address))
+        if ghost is None:
+            if row is None and not claimed:
+                return TAKEN
+        elif ghost.client != query.client and not is_reusable(ghost, situation.reuse_now, margin):
+            return TAKEN
+    holder = situation.offers.holder(space, address, situation.now)
+    if holder is not None and holder != query.client:
+        return TAKEN
+    if row is None:
+        return UNTOUCHED
+    if row.client != query.client:
+        return REUSABLE
+    declined = row.state == DECLINED and not is_reusable(row, situation.reuse_now, margin)
+    return TAKEN if declined else OWN
+
+
+def holds(query: Query, row: Row | None) -> bool:
+    """Whether a record is this client's binding and has not ended."""
+    return row is not None and row.client == query.client and row.state == BOUND and is_active(row, query.situation.now)

@@ -1,0 +1,153 @@
+"""REQUEST in the client's four states: an ACK, a NAK or silence for each (RFC 2131 section 4.3.2, table 4).
+
+The law of this file: an ACK follows a commit; a NAK a check, carries the server identifier that the client selected,
+and writes nothing; and where nothing is known for certain there is silence.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from everlease.core import changes
+from everlease.core.actions import Action, Commit, Drop, Reply
+from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
+from everlease.core.discover import lifetime_for
+from everlease.core.lifecycle import INFINITE, Row, is_reusable, remaining, timers
+from everlease.core.model import ACTIVE, DISABLED, Subnet
+from everlease.core.policy import Resolved, policy_of
+from everlease.core.query import OWN, TAKEN, Entitlement, Query, availability, entitlement, holds, reservation_at
+from everlease.core.replies import NAK_BODY, Terms, destination, render, server_identifier
+from everlease.core.select import subnet_in
+from everlease.wire import v4
+
+SHORTEST_EXTENSION: Final = 60
+"""Seconds: clients misuse tiny remainders (some renew in a loop)."""
+
+REQUESTED_ADDRESS: Final = 50
+SERVER_IDENTIFIER: Final = 54
+
+WRONG_NETWORK: Final = b"wrong network"
+NOT_YOURS: Final = b"address not available"
+UNKNOWN: Final = b"no such lease"
+
+
+def selecting(query: Query) -> Action:
+    """The client took an offer, of this node or of another member: the address that it names, or none."""
+    address = int.from_bytes(query.packet.options[REQUESTED_ADDRESS], "big")
+    subnet = subnet_in(query.network, address)
+    if subnet is None:
+        return _nak(query, address, None, WRONG_NETWORK)
+    row = query.row(address)
+    if subnet.state != ACTIVE and not holds(query, row):
+        return Drop(subnet.state, query.operation)
+    right = entitlement(query, subnet, address)
+    if right is None or availability(query, address) == TAKEN:
+        return _nak(query, address, subnet, NOT_YOURS)
+    return _ack(query, subnet, address, row, right)
+
+
+def init_reboot(query: Query) -> Action:
+    """The client remembers an address and asks whether it still holds."""
+    address = int.from_bytes(query.packet.options[REQUESTED_ADDRESS], "big")
+    return _confirm(query, address)
+
+
+def extend(query: Query) -> Action:
+    """RENEWING and REBINDING: the client uses the address in ciaddr and wants it for longer."""
+    return _confirm(query, query.packet.ciaddr)
+
+
+def _confirm(query: Query, address: int) -> Action:
+    subnet = subnet_in(query.network, address)
+    if subnet is None:
+        # ciaddr of a unicast REQUEST chose the network, so what is wrong here was broadcast (or relayed).
+        return _nak(query, address, None, WRONG_NETWORK)
+    if subnet.state == DISABLED:
+        return Drop(DISABLED, query.operation)
+    row = query.row(address)
+    if query.situation.extending:
+        return _extend_known(query, subnet, address, row)
+    right = entitlement(query, subnet, address)
+    state = availability(query, address, claimed=True)
+    if right is not None and _has_claim(query, address, state, right):
+        if subnet.state != ACTIVE and not holds(query, row):
+            return Drop(subnet.state, query.operation)
+        return _ack(query, subnet, address, row, right)
+    if _is_refuted(query, subnet, address, row, right):
+        return _nak(query, address, subnet, NOT_YOURS)
+    policy = policy_of(query, subnet, None, query.reservation(subnet)).policy
+    if policy.authoritative:
+        return _nak(query, address, subnet, UNKNOWN)
+    return Drop("no_binding", query.operation)
+
+
+def _has_claim(query: Query, address: int, state: int, right: Entitlement) -> bool:
+    """Whether a client that says "this is mine" is believed: by its record, by its reservation, or after a rollback of
+    the store, when records are known to be missing."""
+    if state == OWN:
+        return True
+    if state == TAKEN:
+        return False
+    if right.reservation is not None and right.reservation.address == address:
+        return True
+    return query.situation.restored is not None and query.row(address) is None
+
+
+def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, right: Entitlement | None) -> bool:
+    """Whether the cluster knows that the client's notion is wrong: the address is another's, or its own is another."""
+    if reservation_at(query, subnet, address) is not None and right is None:
+        return True
+    if row is not None:
+        if row.client == query.client:
+            return True
+        situation = query.situation
+        if not is_reusable(row, situation.reuse_now, situation.config.cluster.clock_margin):
+            return True
+    return any(held and holds(query, query.row(held)) for _, held in changes.indexes(query))
+
+
+def _extend_known(query: Query, subnet: Subnet, address: int, row: Row | None) -> Action:
+    """No quorum: what is known is extended within what is committed, and told as the time that is really left."""
+    if query.operation == "init_reboot" or row is None or not holds(query, row):
+        return Drop("unavailable", query.operation)
+    right = entitlement(query, subnet, address)
+    left = INFINITE if row.valid == INFINITE else remaining(row, query.situation.now)
+    if right is None or left < SHORTEST_EXTENSION:
+        return Drop("unavailable", query.operation)
+    resolved = policy_of(query, subnet, right.pool, right.reservation)
+    valid = min(lifetime_for(query, resolved.policy), left)
+    return _reply(query, resolved, address, valid) or Drop("too_large", query.operation)
+
+
+def _ack(query: Query, subnet: Subnet, address: int, row: Row | None, right: Entitlement) -> Action:
+    resolved = policy_of(query, subnet, right.pool, right.reservation)
+    valid = lifetime_for(query, resolved.policy)
+    reply = _reply(query, resolved, address, valid)
+    if reply is None:
+        return Drop("too_large", query.operation)
+    return Commit(changes.bind(query, subnet, address, row, valid), reply, query.operation)
+
+
+def _reply(query: Query, resolved: Resolved, address: int, valid: int) -> Reply | None:
+    policy = resolved.policy
+    t1, t2 = timers(valid, policy.renew_time, policy.rebind_time)
+    terms = Terms(v4.ACK, server_identifier(query), address, valid, t1, t2)
+    payload = render(query, body_of(resolved, v4.ACK, query.packet.options.get(PARAMETER_REQUEST_LIST)), terms)
+    if payload is None:
+        return None
+    return Reply(destination(query, terms), payload, query.operation, "ack")
+
+
+def _nak(query: Query, address: int, subnet: Subnet | None, why: bytes) -> Action:
+    """A NAK, after a check that what it rests on is still so."""
+    selected = query.packet.options.get(SERVER_IDENTIFIER)
+    identifier = server_identifier(query) if selected is None else int.from_bytes(selected, "big")
+    terms = Terms(v4.NAK, identifier, message=why)
+    payload = render(query, NAK_BODY, terms)
+    if payload is None:
+        return Drop("too_large", query.operation)
+    reply = Reply(destination(query, terms), payload, query.operation, "nak")
+    known = subnet is not None
+    place = subnet or query.network.subnets[0]
+    change = changes.check(query, place, address, query.row(address), client=known)
+    return Commit(change, reply, query.operation)
