@@ -37,6 +37,9 @@ class EtcdOptions:
         return [*timers, f"--quota-backend-bytes={self.quota}", *self.flags]
 
 
+DEFAULTS = EtcdOptions()
+
+
 @dataclass
 class Member:
     """One member: where it runs, its addresses, its data directory, and its process while it runs."""
@@ -84,7 +87,7 @@ class EtcdCluster:
         members: int = 3,
         *,
         places: Sequence[tuple[Place, str]] = (),
-        options: EtcdOptions = EtcdOptions(),
+        options: EtcdOptions = DEFAULTS,
     ) -> None:
         need("etcd", "etcdctl", "setpriv")
         folder.mkdir(parents=True, exist_ok=True)
