@@ -168,7 +168,7 @@ class TestOverload:
         packet = Packet(options={53: b"\5", 6: b"\x0a\0\0\1" * 63, 15: b"x" * 100, 12: b"y" * 50})
         data = build(packet, maximum=576)
         assert len(data) <= 548
-        assert data[240:243] == b"\x34\1\3"
+        assert data[240:246] == b"\x35\1\5\x34\1\3"
         assert parse(data) == packet
 
     def test_a_field_with_a_name_in_it_is_left_alone(self) -> None:

@@ -282,7 +282,9 @@ def _overload(packet: Packet, room: int) -> tuple[bytes, bytes, bytes]:
         if code not in (RELAY_INFORMATION, OVERLOAD):
             _place(list(fields.values()), code, value)
     used = sum(bit for bit, place in fields.items() if place.written)
-    body = bytes((OVERLOAD, 1, used)) + fields[0].written
+    # Behind the message type, which some devices on the way look for in the first place.
+    cut = 3 if fields[0].written.startswith(b"\x35\1") else 0
+    body = bytes(fields[0].written[:cut]) + bytes((OVERLOAD, 1, used)) + bytes(fields[0].written[cut:])
     if not used or len(body) > room:
         raise WireError(f"the message has no room for its options: {room} octets")
     file = bytes(fields[1].written) + bytes((END,)) if used & 1 else packet.file
