@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from everlease.errors import StoreError
 
 
@@ -41,8 +43,7 @@ class Compacted(StoreError):
         self.revision = revision
 
 
-@dataclass(slots=True)
-class KeyValue:
+class KeyValue(msgspec.Struct, gc=False):
     """One record: key and value as bytes, etcd's mod revision and version; value None = deleted (watch only)."""
 
     key: bytes
@@ -110,6 +111,18 @@ class Store(Protocol):
 
     def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
         """Events from `revision` on. Raises Compacted; ends with Unavailable when the member is lost."""
+
+    def rank(self) -> list[str]:
+        """Every member, the best first."""
+
+    def is_up(self, member: str) -> bool:
+        """Whether the member answers."""
+
+    def latency(self, member: str) -> float:
+        """Running mean of the member's answers, seconds."""
+
+    async def has_no_leader(self, deadline: float = 1.0) -> bool:
+        """Whether members that can be reached say that the store has no leader; False if none can be."""
 
     async def close(self) -> None:
         """Let go of every connection."""

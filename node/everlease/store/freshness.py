@@ -6,13 +6,16 @@ it was sent, or another cluster id, is a rollback: etcd was restored from a snap
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Freshness:
     """The highest header revision seen, and the id of the cluster that it belongs to (0 = nothing seen yet)."""
 
-    __slots__ = ("cluster", "revision", "rollbacks")
+    __slots__ = ("cluster", "on_rollback", "revision", "rollbacks")
 
     def __init__(self) -> None:
+        self.on_rollback: Callable[[], None] = _ignore
         self.revision = 0
         self.cluster = 0
         self.rollbacks = 0
@@ -45,3 +48,8 @@ class Freshness:
     def _roll_back(self, revision: int, cluster: int) -> None:
         self.rollbacks += 1
         self.revision, self.cluster = revision, cluster
+        self.on_rollback()
+
+
+def _ignore() -> None:
+    return None

@@ -44,6 +44,10 @@ class Usage:
         """Rows of a subnet as (leased, grace, offered, declined, released, ended)."""
         return tuple(self._counts.get(subnet, (0,) * 6))
 
+    def totals(self) -> tuple[int, ...]:
+        """Rows of all subnets, in the order of `of`."""
+        return tuple(map(sum, zip(*self._counts.values(), strict=True))) or (0,) * 6
+
     def used(self, subnet: int) -> int:
         """Addresses of a subnet that are not free."""
         counts = self._counts.get(subnet)

@@ -42,6 +42,7 @@ class LeaseRecord(msgspec.Struct, gc=False, omit_defaults=True):
 
 class _Lean(msgspec.Struct, gc=False):
     client: str
+    granted_at: int
     state: str
     expires_at: int
     valid: int
@@ -182,11 +183,11 @@ def decode_lease(value: bytes) -> Lease:
         raise BadRecord(f"not a lease record: {bad}") from bad
 
 
-def decode_row(value: bytes, revision: int) -> Row:
-    """The lean row of a lease record. Raises BadRecord."""
+def decode_row(value: bytes, revision: int) -> tuple[Row, int]:
+    """The lean row of a lease record, and when it was granted (seconds UTC). Raises BadRecord."""
     try:
         lean = _decode_lean(value)
-        return Row(
+        row = Row(
             bytes.fromhex(lean.client),
             lean.expires_at,
             revision,
@@ -195,6 +196,7 @@ def decode_row(value: bytes, revision: int) -> Row:
             lean.valid,
             lean.nonce,
         )
+        return row, lean.granted_at
     except (msgspec.MsgspecError, ValueError, KeyError) as bad:
         raise BadRecord(f"not a lease record: {bad}") from bad
 

@@ -83,6 +83,7 @@ class View:
         self._by_prefix: dict[bytes, LeaseTable] = {}
         self._reservations: dict[str, ReservationTable] = {}
         self._gone_nodes: dict[str, int] = {}
+        self._listing: Listing | None = None
 
     # --- what core reads -------------------------------------------------------------------------------------------
 
@@ -270,13 +271,20 @@ class View:
 
     def passed(self, revision: int) -> None:
         """The watch has brought everything up to `revision`."""
-        self.revision = revision
+        self.revision = max(revision, self.revision)
+        if self._listing is not None:
+            return  # it may still show what has been deleted since
         for table in self._tables.values():
             table.forget_tombstones(revision)
         for reservations in self._reservations.values():
             reservations.forget_tombstones(revision)
 
     # --- loading ---------------------------------------------------------------------------------------------------
+
+    def begin(self, revision: int) -> Listing:
+        """A load at this revision begins; the watch may go on meanwhile. A load that began before is forgotten."""
+        self._listing = Listing(revision)
+        return self._listing
 
     def listed(self, listing: Listing, record: KeyValue) -> None:
         """One record of a load."""
@@ -305,6 +313,7 @@ class View:
                 if count % SLICE == SLICE - 1:
                     yield
             yield
+        self._listing = None
         self.passed(listing.revision)
 
     # --- rollback --------------------------------------------------------------------------------------------------

@@ -1,0 +1,111 @@
+"""The cluster configuration in etcd: documents as written, in compressed chunks, and the one revision in force.
+
+Law: chunks first, `config/current` last, in one transaction that compares `current` and every chunk; so a document is
+either whole or not there, and of two who publish at once one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+
+from everlease.errors import StoreError
+from everlease.store.api import Store, Unavailable
+from everlease.store.keys import Keys, range_end
+from everlease.store.records import BadRecord, Current, decode_current, encode
+from everlease.store.txn import Leaf, single
+
+CHUNK = 512 << 10
+"""Bytes: a third of etcd's default request limit (1.5 MiB)."""
+
+DEADLINE = 5.0
+
+
+class Conflict(StoreError):
+    """Somebody else published meanwhile. `revision`: what is in force now, 0 = nothing."""
+
+    reason = "conflict"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"revision {revision} is in force now")
+        self.revision = revision
+
+
+class Documents:
+    """Configuration documents of one cluster. Every method may raise Unavailable."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+
+    async def current(self) -> tuple[Current | None, int]:
+        """(the revision in force or None, mod revision of `config/current` or 0). Raises BadRecord."""
+        key = self._keys.config_current
+        page = await self._store.get_range(key, key + b"\0")
+        if not page.records:
+            return None, 0
+        record = page.records[0]
+        return decode_current(record.value or b""), record.revision
+
+    async def publish(self, text: str, expect_revision: int, author: str, comment: str, now: float) -> Current:
+        """Put a document in force if `expect_revision` (0 = none) still is; the new revision. Raises Conflict.
+
+        now: seconds UTC, for the history. When the answer is lost, what is in force afterwards decides.
+        """
+        before, mod_revision = await self.current()
+        revision = before.revision if before else 0
+        if revision != expect_revision:
+            raise Conflict(revision)
+        raw = text.encode()
+        packed = zlib.compress(raw, 6)
+        parts = [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)]
+        digest = hashlib.sha256(raw).hexdigest()
+        after = Current(revision + 1, len(parts), author, comment, now, digest)
+        leaf = Leaf({self._keys.config_current: mod_revision})
+        for number, part in enumerate(parts):
+            key = self._keys.config_chunk(after.revision, number)
+            leaf.expect[key] = await self._put(key, part)
+        value = encode(after)
+        note = self._keys.config_note(after.revision)
+        leaf.expect[note] = 0
+        leaf.puts += [(self._keys.config_current, value), (note, value)]
+        return await self._put_in_force(leaf, after)
+
+    async def _put(self, key: bytes, value: bytes) -> int:
+        """Write one chunk, whatever an attempt before may have left there; its mod revision."""
+        request = single(Leaf({}, [(key, value)]))
+        return (await self._store.batch(request, DEADLINE)).revision
+
+    async def _put_in_force(self, leaf: Leaf, after: Current) -> Current:
+        try:
+            if (await self._store.batch(single(leaf), DEADLINE)).results[0].succeeded:
+                return after
+        except Unavailable as unknown:
+            if (await self.current())[0] == after:
+                return after
+            raise unknown
+        now, _ = await self.current()
+        raise Conflict(now.revision if now else 0)
+
+    async def fetch(self, revision: int) -> str:
+        """The text of a revision, as it was written. Raises BadRecord if it is not there, or not whole."""
+        note = self._keys.config_note(revision)
+        told = await self._store.get_range(note, note + b"\0")
+        if not told.records:
+            raise BadRecord(f"there is no configuration revision {revision}")
+        wanted = decode_current(told.records[0].value or b"")
+        prefix = self._keys.config_doc(revision)
+        page = await self._store.get_range(prefix, range_end(prefix))
+        try:
+            raw = zlib.decompress(b"".join(record.value or b"" for record in page.records[: wanted.chunks]))
+        except zlib.error as bad:
+            raise BadRecord(f"configuration revision {revision} is damaged: {bad}") from bad
+        if hashlib.sha256(raw).hexdigest() != wanted.digest:
+            raise BadRecord(f"configuration revision {revision} is damaged: its digest differs")
+        return raw.decode()
+
+    async def history(self) -> list[Current]:
+        """Every revision that was ever in force, oldest first."""
+        prefix = self._keys.config_history
+        page = await self._store.get_range(prefix, range_end(prefix))
+        return [decode_current(record.value or b"") for record in page.records]
