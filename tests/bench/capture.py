@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,17 +22,22 @@ _COOKIE = b"\x63\x82\x53\x63"
 _OPTIONS = 240  # RFC 2131 2: fixed header of 236 bytes, then the cookie
 _KIND, _PAD, _END = 53, 0, 255
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
+_RETIRED_S = 1.5  # the kernel hands a half-filled block of the ring to tcpdump after 1 s
+_DROPPED = re.compile(r"^(\d+) packets? dropped by kernel", re.MULTILINE)
 _SNAP = 14 + 60 + 8 + 576
 
 
 @dataclass
 class Delays:
-    """Seconds from a client's first message to the first reply; `unanswered` counts REQUESTs without one."""
+    """Seconds from a client's first message to the first reply; `unanswered` counts REQUESTs without one, `missed` the
+    packets that the capture could not keep.
+    """
 
     offer: list[float] = field(default_factory=list)
     ack: list[float] = field(default_factory=list)
     naks: int = 0
     unanswered: int = 0
+    missed: int = 0
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -100,12 +106,20 @@ def capturing(place: Place, interface: str, file: Path) -> Iterator[None]:
     """tcpdump in `place` while the block runs; the frames are in `file` afterwards."""
     options = ["-i", interface, "-n", "-s", str(_SNAP), "-B", "65536", "-U", "--time-stamp-precision=nano"]
     argv = place.command(["tcpdump", *options, "-w", str(file), "-Z", "root", "udp port 67"])
-    process = Process(argv, file.with_suffix(".log"))
+    log = file.with_suffix(".log")
+    log.unlink(missing_ok=True)  # an older one would say "listening" at once
+    process = Process(argv, log)
     try:
         wait_until(lambda: "listening on" in process.tail(), 10, "tcpdump listens")
         yield
-        time.sleep(0.5)  # tcpdump is still draining its ring
+        time.sleep(_RETIRED_S)
     finally:
         code = process.stop()
     if code:
         raise LabError(f"tcpdump: exit {code}: {process.tail(3)}")
+
+
+def missed(file: Path) -> int:
+    """How many packets the kernel could not keep for tcpdump, from what it said beside `file`."""
+    counts = _DROPPED.findall(file.with_suffix(".log").read_text())
+    return sum(map(int, counts))

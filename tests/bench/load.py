@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import perfdhcp, usage
-from bench.capture import Delays, capturing, delays, frames
+from bench.capture import Delays, capturing, delays, frames, missed
 from bench.perfdhcp import Report, Step
 from bench.wires import Host, Wires
 from lab.processes import Process
@@ -97,6 +97,7 @@ class Bench:
                 yield from frames(self._capture_file(loader).read_bytes())
 
         seen = delays(packets())
+        seen.missed = sum(missed(self._capture_file(loader)) for loader in loaders)
         for loader in loaders:
             self._capture_file(loader).unlink()
         return seen

@@ -107,6 +107,7 @@ _CELLS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("  goodput, exchanges/s", lambda row: f"{row.overload_goodput:,.0f}"),
     ("  ACK, p50 / p99 / oldest ms", lambda row: _ms(*astuple(row.overload)[2:])),
     ("addresses given twice", lambda row: str(row.twice)),
+    ("packets that the capture missed", lambda row: str(row.missed)),
     ("CPU s per 1,000 leases, all", lambda row: f"{sum(row.cpu.values()):.3f}"),
     ("  each process", lambda row: "\n".join(f"{name} {seconds:.3f}" for name, seconds in row.cpu.items())),
 )

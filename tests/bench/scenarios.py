@@ -50,6 +50,7 @@ class Row:
     overload: Latency
     cpu: dict[str, float]
     twice: int
+    missed: int
     steps: tuple[tuple[int, float, float], ...]
 
 
@@ -89,6 +90,7 @@ def measure(name: str, system: System, bench: Bench, plan: Plan, tell: Callable[
         overload=_latency(over),
         cpu=top.cpu_per_thousand(),
         twice=sum(step.report.twice for step in [fixed, *steps, over]),
+        missed=sum(step.delays.missed for step in (fixed, over) if step.delays),
         steps=tuple((step.rate, step.goodput, step.report.lost) for step in steps),
     )
 

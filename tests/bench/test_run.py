@@ -36,5 +36,6 @@ def test_a_step_on_kea_counts_each_exchange_once(wires: Wires, folder: Path, ser
     assert step.report.acks == step.report.discovers
     assert step.report.twice == 0
     assert step.delays is not None
+    assert step.delays.missed == 0
     assert len(step.delays.offer) == len(step.delays.ack) == step.report.acks
     assert not (folder / "kea").exists()
