@@ -92,7 +92,7 @@ class Assembly:
             network_of=self.network_of,
             by_relay=self.by_relay,
             by_link=self.by_link,
-            by_prefix=self.by_prefix,
+            by_prefix=dict(sorted(self.by_prefix.items(), reverse=True)),  # longest first
             option_names=head.option_names,
         )
 

@@ -13,11 +13,13 @@ from everlease.config import values
 from everlease.config.options import OptionTable
 from everlease.config.problems import Path, Report, did_you_mean
 from everlease.core import classify
-from everlease.core.classify import FACT_OPTIONS, FACT_SUBOPTIONS, OPERATORS, Predicate
+from everlease.core.classify import OPERATORS, Predicate
+from everlease.wire import kinds, options4, relay4
 
 LONGEST_PATTERN: Final = 256
 _COMBINATIONS: Final = ("all", "any", "not")
-_FACTS: Final = ("hw-address", "relay", *FACT_OPTIONS, *FACT_SUBOPTIONS)
+_RELAY_FACTS: Final = frozenset(relay4.NAMES.values())
+_FACTS: Final = ("hw-address", "htype", "client-id", "giaddr", "link", "circuit-id", "remote-id")
 _OPTION_FACT: Final = re.compile(r"option-(\d{1,3})", re.ASCII)
 _REPEATED_REPEAT: Final = re.compile(rb"[*+}]\)[*+{]")
 
@@ -68,26 +70,29 @@ class MatchCompiler:
         return tests
 
     def _fact(self, fact: str) -> tuple[str, Encode]:
-        """A fact's name in `core`, and how its operands are written."""
-        if fact == "hw-address":
-            return fact, lambda value: values.hardware(value)[1:]
-        if fact == "relay":
-            return fact, lambda value: values.address(value).to_bytes(4, "big")
-        if fact == "client-id" or fact in FACT_SUBOPTIONS:
+        """A fact's name in `core.facts`, and how its operands are written."""
+        own: dict[str, tuple[str, Encode]] = {
+            "hw-address": (fact, lambda value: values.hardware(value)[1:]),
+            "htype": (fact, kinds.UINT8.encode),
+            "client-id": (fact, values.identifier),
+            "giaddr": (fact, kinds.IP.encode),
+            "link": (fact, _text),
+        }
+        if fact in own:
+            return own[fact]
+        if fact in _RELAY_FACTS:
             return fact, values.identifier
-        if fact in ("hostname", "user-class", "vendor-class-identifier"):
-            return fact, _text
         numbered = _OPTION_FACT.fullmatch(fact)
         try:
-            code = FACT_OPTIONS.get(fact) or self._options.code(numbered[1] if numbered else fact)
+            code = self._options.known(numbered[1] if numbered else fact)
         except ValueError:
-            near = did_you_mean(fact, [*_FACTS, *_COMBINATIONS])
+            near = did_you_mean(fact, [*_FACTS, *_RELAY_FACTS, *_COMBINATIONS, *options4.by_name])
             raise ValueError(
-                f'there is no fact "{fact}"{near}; known are {", ".join(_FACTS)}, and options by name or option-CODE'
+                f'there is no fact "{fact}"{near or "; known are " + ", ".join(_FACTS) + " and options by name or code"}'
             ) from None
         kind = self._options.kind(code)
-        names = {number: name for name, number in FACT_OPTIONS.items()}
-        return names.get(code, f"option-{code}"), kind.encode
+        known = options4.by_code.get(code)
+        return known.name if known else f"option-{code}", _text if kind is kinds.STRING else kind.encode
 
 
 def _test(fact: str, operator: str, operand: Any, encode: Encode) -> Predicate:

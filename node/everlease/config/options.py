@@ -74,7 +74,14 @@ class OptionTable:
         return found
 
     def code(self, name: str) -> int:
-        """The code of an option by its name or code. `ValueError` if the server sets it, or nobody knows it."""
+        """The code of an option to send, by its name or code. `ValueError` if the server sets it, or nobody knows it."""
+        code = self.known(name)
+        if code in _OWN:
+            raise ValueError(f"the server sets option {code} itself: {_OWN[code]}")
+        return code
+
+    def known(self, name: str) -> int:
+        """The code of any option by its name or code. `ValueError` if nobody knows it."""
         if name.isdecimal():
             code = int(name)
             if not 1 <= code <= 254:
@@ -86,8 +93,6 @@ class OptionTable:
         else:
             near = did_you_mean(name, [*options4.by_name, *self._codes])
             raise ValueError(f'there is no option "{name}"{near or "; use its code, or define it in option-def"}')
-        if code in _OWN:
-            raise ValueError(f"the server sets option {code} itself: {_OWN[code]}")
         return code
 
     def kind(self, code: int) -> Kind:

@@ -7,7 +7,6 @@ memory runs out, the kernel takes this process and not the node.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,8 +15,6 @@ from pathlib import Path
 from everlease.config.frames import frames, refused
 from everlease.config.load import compile_text
 from everlease.config.problems import InvalidDocument
-
-_NICENESS = 10
 
 
 def answer(text: str, revision: int, mod_revision: int) -> Iterator[bytes]:
@@ -30,13 +27,15 @@ def answer(text: str, revision: int, mod_revision: int) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """`python -m everlease.config.worker REVISION MOD_REVISION`."""
+    """`python -m everlease.config.worker`: a line with revision and mod revision, then the document."""
     gc.disable()  # nothing here makes cycles worth finding before it ends; a third of the time goes otherwise
-    os.nice(_NICENESS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
+    head = sys.stdin.buffer.readline().split()
+    if not head:
+        return  # the node needs nothing compiled any more
     text = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
-    for frame in answer(text, int(sys.argv[1]), int(sys.argv[2])):
+    for frame in answer(text, int(head[0]), int(head[1])):
         sys.stdout.buffer.write(frame)
     sys.stdout.buffer.flush()
 

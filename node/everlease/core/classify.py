@@ -15,21 +15,6 @@ from typing import Final, TypeAlias, TypeGuard
 Facts: TypeAlias = Mapping[str, bytes]
 Predicate: TypeAlias = Callable[[Facts], bool]
 
-FACT_OPTIONS: Final[Mapping[str, int]] = {
-    "hostname": 12,
-    "vendor-class-identifier": 60,
-    "client-id": 61,
-    "user-class": 77,
-    "client-architecture": 93,
-    "client-ndi": 94,
-    "uuid-guid": 97,
-}
-"""Facts that are an option's octets as sent; any other option is the fact `option-CODE`."""
-
-FACT_SUBOPTIONS: Final[Mapping[str, int]] = {"circuit-id": 1, "remote-id": 2, "subscriber-id": 6, "relay-id": 12}
-"""Facts that are a sub-option of option 82, stated only where the subnet trusts it (a packet with giaddr, or
-`trust-option-82`). Beside these: `hw-address` (chaddr without its type) and `relay` (giaddr, 4 octets, absent if 0)."""
-
 OPERATORS: Final = ("equals", "prefix", "suffix", "contains", "regex", "present", "in")
 
 
