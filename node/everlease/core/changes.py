@@ -132,9 +132,15 @@ def _lease(query: Query, subnet: int, state: int, valid: int, expires_at: int) -
         valid=valid,
         subnet=subnet,
         hostname=hostname(packet.options),
-        relay=packet.options.get(_RELAY_INFORMATION, b""),
+        relay=_relay(query),
         giaddr=packet.giaddr,
     )
+
+
+def _relay(query: Query) -> bytes:
+    """Option 82, if somebody vouches for it; one longer than RFC 3046's 255 octets tells an operator nothing."""
+    raw = query.packet.options.get(_RELAY_INFORMATION, b"") if query.place.relay else b""
+    return raw if len(raw) <= 255 else b""
 
 
 def hostname(options: dict[int, bytes]) -> str:

@@ -14,7 +14,7 @@ from everlease.core import changes
 from everlease.core.actions import Action, Commit, Drop, Held, Reply
 from everlease.core.allocate import ORDERED, allocate, is_scarce
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
-from everlease.core.lifecycle import Row, lifetime, timers
+from everlease.core.lifecycle import OFFERED, Row, lifetime, timers
 from everlease.core.model import ACTIVE, DRAINING, Policy, Pool, Reservation, Subnet
 from everlease.core.plan import plan_of
 from everlease.core.policy import policy_of
@@ -78,12 +78,22 @@ def _offer(query: Query, choice: Choice, policy: Policy, valid: int, reply: Repl
         reply.hold = Held(subnet.space, address, query.client, subnet.id, until)
         if policy.ping_check.enabled:
             reply.ping = policy.ping_check
-        if not choice.alone:
+        if not choice.alone and not _is_on_record(query, row, policy):
             lifetimes = (valid, policy.offer_lifetime)
             return Commit(changes.offer(query, subnet, address, row, lifetimes), reply, query.operation)
     if query.situation.fresh:
         return reply
     return Commit(changes.check(query, subnet, address, row), reply, query.operation)
+
+
+def _is_on_record(query: Query, row: Row | None, policy: Policy) -> bool:
+    """Whether an earlier copy of this DISCOVER has had the offer committed, with most of its time left."""
+    return (
+        row is not None
+        and row.state == OFFERED
+        and row.client == query.client
+        and row.expires_at - query.situation.now > policy.offer_lifetime / 2
+    )
 
 
 def lifetime_for(query: Query, policy: Policy) -> int:

@@ -13,7 +13,7 @@ from everlease.core.actions import Action, Commit, Drop, Reply
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
 from everlease.core.discover import lifetime_for
 from everlease.core.lifecycle import INFINITE, Row, is_reusable, remaining, timers
-from everlease.core.model import ACTIVE, DISABLED, Subnet
+from everlease.core.model import ACTIVE, DISABLED, DRAINING, Subnet
 from everlease.core.policy import Resolved, policy_of
 from everlease.core.query import OWN, TAKEN, Entitlement, Query, availability, entitlement, holds, reservation_at
 from everlease.core.replies import NAK_BODY, Terms, destination, render, server_identifier
@@ -38,7 +38,7 @@ def selecting(query: Query) -> Action:
     if subnet is None:
         return _nak(query, address, None, WRONG_NETWORK)
     row = query.row(address)
-    if subnet.state != ACTIVE and not holds(query, row):
+    if not _is_open(query, subnet, row):
         return Drop(subnet.state, query.operation)
     right = entitlement(query, subnet, address)
     if right is None or availability(query, address) == TAKEN:
@@ -60,19 +60,17 @@ def extend(query: Query) -> Action:
 def _confirm(query: Query, address: int) -> Action:
     subnet = subnet_in(query.network, address)
     if subnet is None:
-        # ciaddr of a unicast REQUEST chose the network, so what is wrong here was broadcast (or relayed).
-        return _nak(query, address, None, WRONG_NETWORK)
+        # A unicast REQUEST comes from where its address works: whatever chose this network is wrong, not the client.
+        is_known_wrong = query.operation != "renew" and not query.situation.extending
+        return _nak(query, address, None, WRONG_NETWORK) if is_known_wrong else Drop("no_subnet", query.operation)
+    row = query.row(address)
     if subnet.state == DISABLED:
         return Drop(DISABLED, query.operation)
-    row = query.row(address)
     if query.situation.extending:
         return _extend_known(query, subnet, address, row)
     right = entitlement(query, subnet, address)
-    state = availability(query, address, claimed=True)
-    if right is not None and _has_claim(query, address, state, right):
-        if subnet.state != ACTIVE and not holds(query, row):
-            return Drop(subnet.state, query.operation)
-        return _ack(query, subnet, address, row, right)
+    if right is not None and _has_claim(query, address, row, right):
+        return _ack(query, subnet, address, row, right) if _is_open(query, subnet, row) else _drained(query)
     if _is_refuted(query, subnet, address, row, right):
         return _nak(query, address, subnet, NOT_YOURS)
     policy = policy_of(query, subnet, None, query.reservation(subnet)).policy
@@ -81,16 +79,31 @@ def _confirm(query: Query, address: int) -> Action:
     return Drop("no_binding", query.operation)
 
 
-def _has_claim(query: Query, address: int, state: int, right: Entitlement) -> bool:
+def _is_open(query: Query, subnet: Subnet, row: Row | None) -> bool:
+    """Whether the subnet's state lets this client bind the address: a draining one serves the bindings it has."""
+    return subnet.state == ACTIVE or (subnet.state == DRAINING and holds(query, row))
+
+
+def _drained(query: Query) -> Drop:
+    return Drop(DRAINING, query.operation)
+
+
+def _has_claim(query: Query, address: int, row: Row | None, right: Entitlement) -> bool:
     """Whether a client that says "this is mine" is believed: by its record, by its reservation, or after a rollback of
-    the store, when records are known to be missing."""
-    if state == OWN:
+    the store, when records are known to be missing. Never while it has another binding (a replayed message)."""
+    if holds(query, row):
         return True
-    if state == TAKEN:
+    state = availability(query, address, claimed=True)
+    if state == TAKEN or _is_bound_elsewhere(query, address):
         return False
-    if right.reservation is not None and right.reservation.address == address:
+    if state == OWN or (right.reservation is not None and right.reservation.address == address):
         return True
-    return query.situation.restored is not None and query.row(address) is None
+    return query.situation.restored is not None and row is None
+
+
+def _is_bound_elsewhere(query: Query, address: int) -> bool:
+    entries = changes.indexes(query)
+    return any(held and held != address and holds(query, query.row(held)) for _, held in entries)
 
 
 def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, right: Entitlement | None) -> bool:
@@ -103,7 +116,7 @@ def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, rig
         situation = query.situation
         if not is_reusable(row, situation.reuse_now, situation.config.cluster.clock_margin):
             return True
-    return any(held and holds(query, query.row(held)) for _, held in changes.indexes(query))
+    return _is_bound_elsewhere(query, address)
 
 
 def _extend_known(query: Query, subnet: Subnet, address: int, row: Row | None) -> Action:

@@ -64,7 +64,8 @@ class Peers:
 
     order: for each bucket 0..255 the candidates' names, owner first (rendezvous order).
     owned: bit mask of the address buckets that this node owns among them.
-    identifiers: server identifier (IPv4) -> node name, dead members' remembered for the longest lifetime.
+    identifiers: server identifier (IPv4) -> node name, dead members' remembered for the longest lifetime; "" for one
+        that several members use (a service-wide address): then rendezvous order alone decides.
     """
 
     me: str

@@ -15,7 +15,7 @@ from everlease.core.answering import NOBODY, may_answer, selected_member
 from everlease.core.bodies import INFORM_ACK, PARAMETER_REQUEST_LIST, body_of
 from everlease.core.discover import discover
 from everlease.core.identity import client_hash, client_key
-from everlease.core.lifecycle import BOUND, DECLINED, RELEASED
+from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_active
 from everlease.core.model import DISABLED
 from everlease.core.policy import policy_of
 from everlease.core.query import Query, pool_at
@@ -162,10 +162,12 @@ def _decline(query: Query) -> Action:
         return silence
     address = int.from_bytes(wanted, "big")
     subnet, row = subnet_in(query.network, address), query.row(address)
-    if subnet is None or row is None or row.client != query.client or row.state == RELEASED:
+    if subnet is None or row is None or row.client != query.client:
         return Drop("no_binding", query.operation)
     if row.state == DECLINED:
         return Drop("done", query.operation)
+    if not is_active(row, query.situation.now):  # an old message, heard again
+        return Drop("no_binding", query.operation)
     policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
     change = changes.decline(query, subnet, address, row, policy.decline_probation)
     return Commit(change, None, query.operation)
