@@ -85,6 +85,10 @@ class Counters:
         """Count one batch that was sent to a second member because `member` was slow."""
         self.hedges[member] = self.hedges.get(member, 0) + 1
 
+    def lose_line(self) -> None:
+        """Count one log line that nobody read."""
+        self.log_lost += 1
+
     def took_over(self, link: str, owner: str) -> None:
         """Count one client of `owner` that this node answered in its place."""
         self.takeovers[link, owner] = self.takeovers.get((link, owner), 0) + 1

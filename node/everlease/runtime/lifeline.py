@@ -33,7 +33,7 @@ UNPROVED: Final = 3.0
 class Lifeline:
     """The facts, the state that follows from them, and whom to tell. All times are CLOCK_BOOTTIME, seconds.
 
-    waiting_for: why the node cannot begin ("" = it can); leaderless: a reachable member says that it has no leader;
+    waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load; leaderless: a reachable member says that it has no leader;
     extends: the cluster extends known bindings on quorum loss; clock_ok: the own clock is trusted;
     told: called with (state, reason) at each change of state.
     """
@@ -48,6 +48,7 @@ class Lifeline:
         self.since = self._beat = self._woke = boot()
         self.echo_at = self.committed_at = 0.0
         self.waiting_for = "the store has not answered yet"
+        self.refused = ""
         self.leaderless = False
         self.extends = True
         self.clock_ok = True
@@ -102,6 +103,8 @@ class Lifeline:
             return JOINING, "waiting for the own presence to come back through the watch"
         if now - self.committed_at > UNPROVED:
             return self._unproved()
+        if self.refused:
+            return DEGRADED, self.refused
         if not self.clock_ok:
             return DEGRADED, "the clock of this host differs from the cluster's: check its time synchronisation"
         return SERVING, "commits are confirmed"

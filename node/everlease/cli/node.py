@@ -1,0 +1,95 @@
+"""`everlease node`: run one node until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from everlease.errors import ConfigError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Answer(StrEnum):
+    """Which packets a node answers."""
+
+    owner = "owner"
+    all = "all"
+
+
+class ReplyTo(StrEnum):
+    """Where the reply to a relay goes."""
+
+    giaddr = "giaddr"
+    source = "source"
+
+
+class Level(StrEnum):
+    """The least important log lines to write."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+def _option(words: str, name: str, **more: Any) -> Any:
+    return typer.Option(f"--{name}", envvar=f"EVERLEASE_{name.upper().replace('-', '_')}", help=words, **more)
+
+
+_Files = Path | None
+
+
+@app.command()
+def node(  # noqa: PLR0913  (a flag is an argument: typer's way)
+    name: Annotated[str, _option("This node's name, unique in the cluster.", "name")],
+    etcd: Annotated[list[str], _option("etcd's client URLs; repeat, or separate by commas.", "etcd")],
+    interface: Annotated[list[str] | None, _option("[LABEL=]IF: serve this link.", "interface")] = None,
+    listen: Annotated[list[str] | None, _option("ADDR[:PORT]: serve relays over UDP.", "listen")] = None,
+    answer: Annotated[Answer, _option("all: behind a shared load balancer.", "answer")] = Answer.owner,
+    server_identifier: Annotated[str, _option("Instead of the link's own address.", "server-identifier")] = "",
+    reply_to: Annotated[ReplyTo, _option("source: relays behind NAT.", "reply-to")] = ReplyTo.giaddr,
+    admin: Annotated[str, _option("ADDR:PORT of the admin API.", "admin")] = "127.0.0.1:9067",
+    metrics: Annotated[str, _option("ADDR:PORT of metrics and health.", "metrics")] = "127.0.0.1:9167",
+    prefix: Annotated[str, _option("Key prefix in etcd.", "prefix")] = "/everlease",
+    etcd_ca: Annotated[_Files, _option("CA that signed etcd's certificates.", "etcd-ca")] = None,
+    etcd_cert: Annotated[_Files, _option("Certificate to show to etcd.", "etcd-cert")] = None,
+    etcd_key: Annotated[_Files, _option("Its key.", "etcd-key")] = None,
+    admin_ca: Annotated[_Files, _option("CA whose clients may use the admin API.", "admin-ca")] = None,
+    admin_cert: Annotated[_Files, _option("Certificate of the admin API.", "admin-cert")] = None,
+    admin_key: Annotated[_Files, _option("Its key.", "admin-key")] = None,
+    config_file: Annotated[_Files, _option("Apply this document once, if etcd has none.", "config-file")] = None,
+    log_level: Annotated[Level, _option("The least important lines to write.", "log-level")] = Level.info,
+) -> None:
+    """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
+    from everlease import node as composition  # noqa: PLC0415  (gRPC and all: only when a node is to run)
+
+    try:
+        settings = composition.Settings(
+            name=name,
+            etcd=_listed(etcd),
+            links=tuple(composition.read_interface(text) for text in _listed(interface)),
+            listens=tuple(composition.read_listen(text) for text in _listed(listen)),
+            answer_all=answer is Answer.all,
+            server_identifier=composition.read_address("--server-identifier", server_identifier),
+            reply_to_source=reply_to is ReplyTo.source,
+            admin=admin,
+            metrics=metrics,
+            prefix=prefix,
+            etcd_tls=(etcd_ca, etcd_cert, etcd_key),
+            admin_tls=(admin_ca, admin_cert, admin_key),
+            config_file=config_file,
+            log_level=log_level.value,
+        )
+    except ConfigError as wrong:
+        sys.stderr.write(f"everlease node: {wrong}\n")
+        raise typer.Exit(2) from wrong
+    raise typer.Exit(composition.run(settings))
+
+
+def _listed(texts: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts or () for part in text.split(",") if part.strip())

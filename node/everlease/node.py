@@ -1,0 +1,265 @@
+"""The composition root: the only file that knows all the classes. `run` lives as long as the node does.
+
+The law of this file: what is wrong with the machine or the flags is one clear line and an exit code before anything is
+served; afterwards nothing but a signal, or another node with our name, ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+from typing import Any, Final
+
+from everlease import __version__, health, logs
+from everlease.errors import ConfigError
+from everlease.runtime.carrier import Carrier
+from everlease.runtime.clock import ClusterClock
+from everlease.runtime.committer import Committer
+from everlease.runtime.configuration import Configuration
+from everlease.runtime.counters import Counters
+from everlease.runtime.gate import Gate
+from everlease.runtime.lifeline import Lifeline
+from everlease.runtime.membership import Membership
+from everlease.runtime.offers import OfferTable
+from everlease.runtime.pulse import Pulse
+from everlease.runtime.responder import Options, Responder
+from everlease.runtime.rooms import Rooms
+from everlease.runtime.service import SERVER_PORT, Served, Service
+from everlease.runtime.settle import Settlement
+from everlease.runtime.sweeper import Sweeper
+from everlease.store.api import Unavailable
+from everlease.store.channel import Credentials
+from everlease.store.etcd import EtcdStore
+from everlease.store.keys import Keys
+from everlease.store.loader import Loader
+from everlease.store.view import View
+
+DONE, REFUSED, USAGE, UNREACHABLE = range(4)
+"""Exit codes, as every command of `everlease` has them."""
+
+Files = tuple[Path | None, Path | None, Path | None]
+"""(CA, certificate, key), PEM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags of `everlease node`. listens: (address, port); server_identifier: 0 = the link's own address."""
+
+    name: str
+    etcd: tuple[str, ...]
+    links: tuple[Served, ...] = ()
+    listens: tuple[tuple[int, int], ...] = ()
+    answer_all: bool = False
+    server_identifier: int = 0
+    reply_to_source: bool = False
+    admin: str = ""
+    metrics: str = ""
+    prefix: str = "/everlease"
+    etcd_tls: Files = (None, None, None)
+    admin_tls: Files = (None, None, None)
+    config_file: Path | None = None
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        if not self.etcd:
+            raise ConfigError("--etcd: name at least one endpoint")
+        if not self.links and not self.listens:
+            raise ConfigError("nothing to serve: give --interface, --listen, or both")
+        if not self.name or not set(self.name) <= _NAME:
+            raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
+
+
+_NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+def read_interface(text: str) -> Served:
+    """`[LABEL=]IF`. Raises ConfigError."""
+    label, equals, name = text.rpartition("=")
+    if not name or (equals and not label):
+        raise ConfigError(f"--interface {text}: write IF or LABEL=IF")
+    return Served(label, name)
+
+
+def read_listen(text: str) -> tuple[int, int]:
+    """`ADDR[:PORT]`; port 67 by default. Raises ConfigError."""
+    host, colon, port = text.partition(":")
+    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(f"--listen {text}: write ADDR or ADDR:PORT")
+    return read_address("--listen", host), int(port) if colon else SERVER_PORT
+
+
+def read_address(flag: str, text: str) -> int:
+    """An IPv4 address; "" is 0. Raises ConfigError."""
+    try:
+        return int(IPv4Address(text)) if text else 0
+    except AddressValueError as bad:
+        raise ConfigError(f"{flag} {text}: not an IPv4 address") from bad
+
+
+def run(settings: Settings) -> int:
+    """Run one node until it is told to stop; the exit code."""
+    counters = Counters()
+    lines = logs.configure(settings.log_level, settings.name, counters.lose_line)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_main(settings, counters))
+    except ConfigError as refused:
+        return _say(refused, REFUSED)
+    except Unavailable as away:
+        return _say(f"etcd does not answer at {', '.join(settings.etcd)}: {away}", UNREACHABLE)
+    finally:
+        lines.close()
+
+
+def _say(words: object, code: int) -> int:
+    sys.stderr.write(f"everlease node: {words}\n")
+    return code
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  (an extra: used where it is installed)
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _main(settings: Settings, counters: Counters) -> int:
+    text = _read(settings.config_file)
+    node = Node(settings, counters)
+    try:
+        await node.start(text)
+        return await node.until_stopped()
+    finally:
+        await node.close()
+
+
+def _read(path: Path | None) -> str | None:
+    try:
+        return path.read_text() if path is not None else None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigError(f"--config-file {path}: {unreadable}") from unreadable
+
+
+class Node:
+    """One node's rooms, put together; what runs in them; and how it ends."""
+
+    def __init__(self, settings: Settings, counters: Counters) -> None:
+        self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers = contextlib.AsyncExitStack()
+        self._stop = asyncio.Event()
+        self._boot_id = uuid.uuid4().hex
+        self.rooms = _furnish(settings, counters, self._boot_id)
+        self._gate = self.rooms.responder.gate
+        self.pulse = Pulse(self.rooms)
+        self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry)
+        self.settlement = Settlement(self.rooms, self.pulse, self._gate)
+
+    async def start(self, text: str | None) -> None:
+        """Open, load, join, serve; text: of --config-file. Raises ConfigError, Unavailable."""
+        rooms, settings, loop = self.rooms, self._settings, asyncio.get_running_loop()
+        loop.set_exception_handler(_report)
+        self.service.open(settings.links, settings.listens)
+        self.service.start(loop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        store = rooms.store
+        assert isinstance(store, EtcdStore)
+        await rooms.configuration.begin(text, rooms.clock.now())
+        store.start_probing()
+        loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
+        self._run(loader.run())
+        await loader.loaded.wait()
+        await self.pulse.claim()
+        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run()):
+            self._run(each)
+        await self._open_edges()
+        rooms.lifeline.waiting_for = self.settlement.lacks()
+        logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
+
+    async def _open_edges(self) -> None:
+        if self._settings.metrics:
+            handle = await health.serve(self.rooms, self._settings.metrics)
+            self._servers.push_async_callback(handle.close)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A room's task ends only when it is cancelled: anything else is a fault of ours, and the others take over."""
+        if not task.cancelled():
+            self._stop.set()
+
+    async def until_stopped(self) -> int:
+        """Serve until a signal comes, or another process has our name; then drain."""
+        stop = asyncio.ensure_future(self._stop.wait())
+        taken = asyncio.ensure_future(self.pulse.taken.wait())
+        await asyncio.wait((stop, taken), return_when=asyncio.FIRST_COMPLETED)
+        if taken.done():
+            raise ConfigError(f"--name {self._settings.name}: another process has taken this name; this one stops")
+        stop.cancel()
+        await self.settlement.drain()
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+        return DONE
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        self.service.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._servers.aclose()
+        await self.rooms.store.close()
+
+
+def _furnish(settings: Settings, counters: Counters, boot_id: str) -> Rooms:
+    keys = Keys(settings.prefix)
+    clock = ClusterClock()
+    store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
+    view = View(keys, clock.reuse_now())
+    lifeline = Lifeline(clock.boot, _tell)
+    membership = Membership(settings.name, boot_id, clock, lifeline)
+    membership.admin = settings.admin
+    gate = Gate(lifeline)
+    options = Options(settings.server_identifier, settings.answer_all, settings.reply_to_source)
+    committer = Committer(settings.name, keys, Carrier(store, counters, clock.boot), view, counters, clock.boot)
+    responder = Responder(options, gate)
+    rooms = Rooms(
+        name=settings.name,
+        keys=keys,
+        store=store,
+        view=view,
+        clock=clock,
+        counters=counters,
+        configuration=Configuration(store, keys, counters),
+        membership=membership,
+        offers=OfferTable(),
+        committer=committer,
+        responder=responder,
+        lifeline=lifeline,
+    )
+    responder.enter(rooms)
+    return rooms
+
+
+def _tell(state: str, reason: str) -> None:
+    logs.get().info("state", state=state, reason=reason)
+
+
+def _report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault in a callback costs the packet that it met, not the node."""
+    logs.get().error("fault", message=context.get("message"), exc_info=context.get("exception"))

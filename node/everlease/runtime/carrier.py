@@ -1,0 +1,89 @@
+"""Carries one batch to etcd: a deadline for each try, a second member when the first is slow, again while unknown.
+
+The law of this file: a try that timed out is *unknown*, never failed. The same changes with the same nonces go out again,
+so that a change that had been applied is recognised by its own record; only after `PATIENCE` are they given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from everlease.runtime.counters import Counters
+from everlease.store.api import BadRequest, BatchResult, NoSpace, Store, Unavailable
+
+PATIENCE: Final = 5.0
+"""Seconds after its start that a change is tried; a reply is worth nothing later (clients ask again after 4 s)."""
+
+DEADLINE: Final = 1.0
+"""Seconds for one try. A proposal forwarded to a leader that was killed hangs for as long as it may."""
+
+HEDGE_AFTER: Final = 0.25
+"""Seconds without an answer after which another member gets the batch, too: it is idempotent by its nonces."""
+
+HEDGE_SHARE: Final = 0.1
+_HEDGES_SAVED: Final = 8.0
+_PAUSES: Final = (0.02, 0.05, 0.1, 0.25)
+
+
+class Carrier:
+    """Sends batches. boot: CLOCK_BOOTTIME in seconds."""
+
+    def __init__(self, store: Store, counters: Counters, boot: Callable[[], float]) -> None:
+        self._store = store
+        self._counters = counters
+        self._boot = boot
+        self._hedges = _HEDGES_SAVED
+
+    async def carry(self, request: Callable[[], bytes], started: float) -> BatchResult:
+        """Send until there is an answer. `request` makes the bytes of each try, for the fences move on.
+
+        started: CLOCK_BOOTTIME of the oldest change. Raises BadRequest, NoSpace; Unavailable when given up.
+        """
+        tries = 0
+        while True:
+            before = self._boot()
+            try:
+                result = await self._try(request())
+            except (BadRequest, NoSpace):
+                self._counters.committed("", "refused", self._boot() - before)
+                raise
+            except Unavailable:
+                self._counters.committed("", "unknown", self._boot() - before)
+                pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
+                if self._boot() + pause - started > PATIENCE:
+                    raise
+                await asyncio.sleep(pause)
+                tries += 1
+                continue
+            outcome = "fenced" if result.fenced else "committed"
+            self._counters.committed(result.member, outcome, self._boot() - before)
+            return result
+
+    async def _try(self, request: bytes) -> BatchResult:
+        self._hedges = min(self._hedges + HEDGE_SHARE, _HEDGES_SAVED)
+        members = self._store.rank()
+        first = asyncio.ensure_future(self._store.batch(request, DEADLINE, members[0]))
+        try:
+            done, _ = await asyncio.wait((first,), timeout=HEDGE_AFTER)
+            if done or len(members) < 2 or self._hedges < 1:
+                return await first
+            self._hedges -= 1
+            self._counters.hedged(members[0])
+            return await self._hedge(request, first, members[1])
+        finally:
+            first.cancel()
+
+    async def _hedge(self, request: bytes, first: asyncio.Future[BatchResult], member: str) -> BatchResult:
+        """The first answer counts; an error only when neither member answered."""
+        second = asyncio.ensure_future(self._store.batch(request, DEADLINE, member))
+        pending: set[asyncio.Future[BatchResult]] = {first, second}
+        try:
+            while True:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                answered = next((each for each in done if each.exception() is None), None)
+                if answered is not None or not pending:
+                    return await (answered or done.pop())
+        finally:
+            second.cancel()

@@ -1,0 +1,269 @@
+"""Group commit: many changes become one transaction, each succeeds or fails by itself, and its asker is told.
+
+The law of this file: no key that one change writes is named by another change in flight. The table `_busy` holds every
+key of every change that was accepted and is not settled; a later change on one of them waits for its turn. A batch leaves
+at once when nothing is on its way; while something is, changes gather, so batches grow with the load by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import getrandbits
+from typing import Final
+
+from everlease.core.actions import GRANT, OFFER, Change
+from everlease.core.model import Config
+from everlease.runtime.carrier import PATIENCE, Carrier
+from everlease.runtime.counters import Counters
+from everlease.store.api import BadRequest, BatchResult, KeyValue, NoSpace, Result, Unavailable
+from everlease.store.keys import Keys
+from everlease.store.txn import Batch, Fences, Leaf, plan
+from everlease.store.view import View
+
+COMMITTED, REFUSED, FENCED, LOST = range(4)
+"""What became of a change. REFUSED, FENCED: the view or the configuration was old, and is not any more: decide again.
+LOST: given up; what became of it is unknown."""
+
+URGENT, KNOWN, NEW, OFFERED = range(4)
+"""Ranks: presence; renewals and all that concerns a binding; selecting REQUESTs; offers. The last is shed first."""
+
+ROOM: Final = (3000, 2000, 1500, 500)
+"""Changes that may wait, by rank: a third of a second's work at full speed, so that no ACK is old when it leaves."""
+
+GATHER: Final = (1, 4, 32, 100)
+"""How many changes must wait before the n-th batch joins those on their way (2 to 4 batches use etcd fully)."""
+
+Done = Callable[[int], None]
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One transition that waits for its commit. started, queued: CLOCK_BOOTTIME; config: mod revision decided with.
+
+    change: what it is, None for a presence or a sweep; done: told one of COMMITTED..LOST, once.
+    """
+
+    leaf: Leaf
+    rank: int
+    config: int
+    started: float
+    done: Done
+    change: Change | None = None
+    queued: float = 0.0
+    found: Sequence[KeyValue] = field(default_factory=tuple)
+    revision: int = 0
+    settled: bool = False
+
+
+class Committer:
+    """The queue, the table of keys in flight, and the batches on their way; everything on one loop."""
+
+    def __init__(
+        self, name: str, keys: Keys, carrier: Carrier, view: View, counters: Counters, boot: Callable[[], float]
+    ) -> None:
+        self._name = name
+        self._keys = keys
+        self._carrier = carrier
+        self._view = view
+        self._counters = counters
+        self._boot = boot
+        self.fences: Callable[[int], Fences] = lambda config: Fences(keys.config_current, config, keys.node(name), 0)
+        self.confirmed: Callable[[BatchResult, float], None] = lambda _result, _now: None
+        self.refenced: Callable[[Sequence[KeyValue]], None] = lambda _found: None
+        self.config = self.seen = 0
+        self._queues: tuple[deque[Ticket], ...] = (deque(), deque(), deque(), deque())
+        self._busy: dict[bytes, Ticket] = {}
+        self._waiting: dict[bytes, deque[Ticket]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+        self.length = 0
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def submit(self, change: Change, config: Config, started: float, done: Done) -> bool:
+        """Commit a change that was decided on `config`; False: no room (overload), and `done` is never called."""
+        rank = OFFERED if change.kind == OFFER else NEW if change.kind == GRANT else KNOWN
+        if self.length >= ROOM[rank]:
+            return False
+        self._sign(change, config)
+        self.enter(Ticket(plan(self._keys, change), rank, config.mod_revision, started, done, change))
+        return True
+
+    def _sign(self, change: Change, config: Config) -> None:
+        for lease in (change.lease, change.moved.lease if change.moved else None):
+            if lease is not None:
+                lease.nonce = getrandbits(53)  # JSON's safe integers; enough to know our own writing again
+                lease.node = self._name
+                lease.config = config.revision
+
+    def enter(self, ticket: Ticket) -> None:
+        """Queue a ticket, or let it wait for one that has one of its keys."""
+        self.length += 1
+        ticket.queued = self._boot()
+        self._admit(ticket)
+
+    def _admit(self, ticket: Ticket) -> None:
+        busy = self._busy
+        for key in ticket.leaf.expect:
+            if key in busy:
+                self._waiting.setdefault(key, deque()).append(ticket)
+                return
+        for key in ticket.leaf.expect:
+            busy[key] = ticket
+        self._queues[ticket.rank].append(ticket)
+        self._wake()
+
+    @property
+    def in_flight(self) -> int:
+        """Changes accepted and not settled."""
+        return self.length
+
+    def _wake(self) -> None:
+        # Not at once: the rest of the packets of this wake-up shall go in the same batch.
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        self._scheduled = False
+        while len(self._tasks) < len(GATHER):
+            ready = sum(map(len, self._queues))
+            if not ready or (ready < GATHER[len(self._tasks)] and not self._queues[URGENT]):
+                return
+            tickets = self._take()
+            if not tickets:
+                return
+            task = asyncio.get_running_loop().create_task(self._carry(tickets, self.seen))
+            self._tasks.add(task)
+            task.add_done_callback(self._carried)
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()
+        self._wake()
+
+    def _take(self) -> list[Ticket]:
+        """As many tickets as a batch takes. While a newer configuration is being loaded only presence leaves."""
+        taken: list[Ticket] = []
+        batch = Batch(self.fences(self.seen))
+        too_old = self._boot() - PATIENCE
+        for queue in self._queues:
+            while queue:
+                ticket = queue[0]
+                if ticket.started < too_old:
+                    self._settle(queue.popleft(), LOST)
+                elif ticket.rank != URGENT and self.seen != self.config:
+                    break
+                elif ticket.rank != URGENT and ticket.config != self.config:
+                    self._settle(queue.popleft(), FENCED)
+                elif batch.add(ticket.leaf):
+                    taken.append(queue.popleft())
+                else:
+                    return taken
+        return taken
+
+    def switch(self, config: int, seen: int) -> None:
+        """The configuration that decisions are made on, and the newest one seen: mod revisions of `config/current`."""
+        self.config, self.seen = config, seen
+        self._wake()
+
+    async def _carry(self, tickets: list[Ticket], config: int) -> None:
+        sent = self._boot()
+        queue = self._counters.phases["queue"]
+        for ticket in tickets:
+            queue.observe(sent - ticket.queued)
+        self._counters.batch_size.observe(len(tickets))
+        started = min(ticket.started for ticket in tickets)
+        try:
+            result = await self._carrier.carry(lambda: self._request(tickets, config), started)
+            self._counters.phases["commit"].observe(self._boot() - sent)
+            await self._conclude(tickets, result, sent)
+        except BadRequest:
+            await self._split(tickets, config)
+        except (Unavailable, NoSpace):
+            pass
+        finally:
+            self._settle_all([ticket for ticket in tickets if not ticket.settled], LOST)
+
+    def _request(self, tickets: list[Ticket], config: int) -> bytes:
+        batch = Batch(self.fences(config))
+        for ticket in tickets:
+            batch.add(ticket.leaf)
+        return batch.request()
+
+    async def _split(self, tickets: list[Ticket], config: int) -> None:
+        """One bad change refuses its whole batch: send each alone, so that only that one is lost."""
+        if len(tickets) > 1:
+            for ticket in tickets:
+                await self._carry([ticket], config)
+
+    # --- what became of them ------------------------------------------------------------------------------------------
+
+    async def _conclude(self, tickets: list[Ticket], result: BatchResult, sent: float) -> None:
+        self.confirmed(result, sent)
+        if result.fenced:
+            self.refenced(result.found)
+            self._return(tickets)
+            return
+        for number, (ticket, answer) in enumerate(zip(tickets, result.results, strict=True)):
+            self._settle(ticket, self._learn(ticket, answer, result.revision))
+            if number % 32 == 31:  # replies are sent from here: let the sockets have their turn
+                await asyncio.sleep(0)
+
+    def _return(self, tickets: list[Ticket]) -> None:
+        """A fence refused them: they go back to the head of the queue, to be decided again when we know more."""
+        for ticket in reversed(tickets):
+            if ticket.rank == URGENT or ticket.config == self.seen:
+                self._settle(ticket, FENCED)
+            else:
+                self._queues[ticket.rank].appendleft(ticket)
+
+    def _learn(self, ticket: Ticket, answer: Result, revision: int) -> int:
+        """Write through what was committed; for a refused change, what the store holds instead."""
+        own = None if answer.succeeded else _own_writing(ticket.leaf, answer.found)
+        if answer.succeeded or own is not None:
+            ticket.revision = revision if own is None else own.revision
+            if ticket.change is not None:
+                self._view.committed(ticket.change, ticket.revision)
+            return COMMITTED
+        self._counters.conflicts += 1
+        ticket.found = answer.found
+        self._view.refresh(ticket.leaf.names(), answer, revision)
+        return REFUSED
+
+    def _settle_all(self, tickets: Sequence[Ticket], outcome: int) -> None:
+        for ticket in tickets:
+            self._settle(ticket, outcome)
+
+    def _settle(self, ticket: Ticket, outcome: int) -> None:
+        self.length -= 1
+        ticket.settled = True
+        freed = [self._waiting.pop(key) for key in self._free(ticket) if key in self._waiting]
+        ticket.done(outcome)
+        for waiting in freed:
+            for each in waiting:
+                self._admit(each)
+
+    def _free(self, ticket: Ticket) -> Sequence[bytes]:
+        for key in ticket.leaf.expect:
+            del self._busy[key]
+        return tuple(ticket.leaf.expect)
+
+    async def idle(self) -> None:
+        """Return when everything that was accepted is settled."""
+        while self.length:
+            await asyncio.sleep(0.01)
+
+
+def _own_writing(leaf: Leaf, found: Sequence[KeyValue]) -> KeyValue | None:
+    """The record that shows that this very change had been applied by an earlier try: it carries our nonce."""
+    if not leaf.puts:
+        return None
+    key, value = leaf.puts[0]
+    return next((each for each in found if each.key == key and each.value == value), None)

@@ -1,0 +1,220 @@
+"""The hot path: a packet comes in, is parsed, decided and answered; or its change is committed first.
+
+The law of this file: **a reply that depends on a change leaves after the commit is confirmed**, never before, and never
+later than 5 s after the change was started. Nothing here waits, logs or raises because of a packet; silence is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from everlease.core.actions import GRANT, TO_ADDRESS, TO_BROADCAST, TO_RELAY, Action, Commit, Reply
+from everlease.core.heard import Heard
+from everlease.core.identity import heard_key
+from everlease.core.model import Config
+from everlease.core.situation import Peers, Situation
+from everlease.core.v4 import decide
+from everlease.errors import WireError
+from everlease.runtime.carrier import PATIENCE
+from everlease.runtime.committer import COMMITTED, FENCED, LOST
+from everlease.runtime.gate import Gate
+from everlease.runtime.lifeline import EXTENDING
+from everlease.runtime.rescues import Rescues
+from everlease.runtime.rooms import Rooms
+from everlease.runtime.sockets import Datagram, Endpoint
+from everlease.wire.v4 import Packet, parse
+
+DRAIN: Final = 64
+"""Packets per wake-up of a socket: about 2 ms of work; then the others have their turn."""
+
+DECISIONS: Final = 3
+"""A refused change is decided again at most twice: by then somebody else is being served from the same address."""
+
+BROADCAST_HARDWARE: Final = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags of `everlease node` that decisions read. server_identifier: 0 = the link's own address."""
+
+    server_identifier: int = 0
+    answer_all: bool = False
+    reply_to_source: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One packet on its way to its answer.
+
+    local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its
+    change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on.
+    """
+
+    endpoint: Endpoint
+    datagram: Datagram
+    packet: Packet
+    local: int
+    copies: int
+    config: Config
+    peers: Peers
+    started: float
+    refused: int = 0
+    commit: Commit | None = None
+
+
+class Responder:
+    """Answers packets. `enter` the rooms first, then give each endpoint's `reader` to the loop."""
+
+    def __init__(self, options: Options, gate: Gate) -> None:
+        self._options = options
+        self.gate = gate
+        self._heard = Heard()
+        self._in_flight: set[tuple[str, bytes, int, int]] = set()
+
+    def enter(self, rooms: Rooms) -> None:
+        """Take the rooms that decisions read and actions write."""
+        self._rooms = rooms
+        self._boot = rooms.clock.boot
+        self._counters = rooms.counters
+        self._membership = rooms.membership
+        self._rescues = Rescues(rooms.membership, rooms.counters)
+
+    def reader(self, endpoint: Endpoint) -> Callable[[], None]:
+        """The callback for `loop.add_reader(endpoint.fileno(), ...)`."""
+        return lambda: self.drain(endpoint)
+
+    def drain(self, endpoint: Endpoint) -> None:
+        """Answer what is waiting in one socket, at most `DRAIN` packets."""
+        now = self._boot()
+        self._rooms.lifeline.beat(now)
+        self.gate.queue = self._rooms.committer.length
+        socket = self._counters.phases["socket"]
+        for datagram in endpoint.receive(DRAIN):
+            socket.observe(now - datagram.received_at)
+            refusal = self.gate.refuses(datagram, now) or self._receive(endpoint, datagram)
+            if refusal:
+                self._drop(refusal)
+
+    def _receive(self, endpoint: Endpoint, datagram: Datagram) -> str:
+        """Parse and decide; returns why not, or ""."""
+        local = _local(endpoint, datagram.destination)
+        config = self._rooms.configuration.current
+        if config is None or not (local or self._options.server_identifier):
+            return "unavailable"
+        try:
+            packet = parse(datagram.data)
+        except WireError as error:
+            return error.reason
+        now, relay, link = self._boot(), packet.giaddr, endpoint.label or ""
+        if relay:
+            self._membership.hear_relay(relay, now)
+        copies = self._heard.note(heard_key(packet), relay or link, packet.message_type, now)
+        peers = self._membership.peers(link, relay)
+        exchange = Exchange(endpoint, datagram, packet, local, copies, config, peers, now)
+        operation = self._decide(exchange, now)
+        self._counters.received[operation] += 1
+        return ""
+
+    def _decide(self, exchange: Exchange, now: float) -> str:
+        action = decide(exchange.packet, self._situation(exchange, now))
+        self._counters.phases["decide"].observe(self._boot() - now)
+        self._perform(exchange, action)
+        return action.operation
+
+    def _situation(self, exchange: Exchange, now: float) -> Situation:
+        rooms, endpoint, datagram, options = self._rooms, exchange.endpoint, exchange.datagram, self._options
+        lifeline, clock = rooms.lifeline, rooms.clock
+        return Situation(
+            now + clock.later, now + clock.earlier, exchange.config, rooms.view, rooms.offers, exchange.peers,
+            endpoint.label, endpoint.interface, options.server_identifier or exchange.local,
+            datagram.source, datagram.source_port, datagram.destination, datagram.hardware, endpoint.mtu,
+            exchange.copies, lifeline.fresh(now), lifeline.state == EXTENDING, lifeline.clock_ok,
+            options.answer_all, options.reply_to_source, rooms.view.ghosts,
+        )  # fmt: skip
+
+    def _perform(self, exchange: Exchange, action: Action) -> None:
+        if isinstance(action, Commit):
+            self._commit(exchange, action)
+        elif isinstance(action, Reply):
+            self._send(exchange, action)
+        else:
+            self._drop(action.reason)
+
+    def _commit(self, exchange: Exchange, commit: Commit) -> None:
+        change = commit.change
+        mark = (change.space, change.client, change.kind, change.address)
+        if mark in self._in_flight:
+            self._drop("duplicate")
+            return
+        exchange.commit = commit
+
+        def settled(outcome: int) -> None:
+            self._in_flight.discard(mark)
+            self._settled(exchange, commit, outcome)
+
+        if self._rooms.committer.submit(change, exchange.config, exchange.started, settled):
+            self._in_flight.add(mark)
+        else:
+            self._drop("overload")
+
+    def _settled(self, exchange: Exchange, commit: Commit, outcome: int) -> None:
+        now = self._boot()
+        if outcome == LOST or now - exchange.started > PATIENCE:
+            self._drop("unavailable")
+        elif outcome == COMMITTED:
+            self._committed(exchange, commit)
+        elif outcome == FENCED or exchange.refused < DECISIONS - 1:
+            exchange.refused += outcome != FENCED
+            self._decide_again(exchange, now)
+        else:
+            self._drop("conflict")
+
+    def _committed(self, exchange: Exchange, commit: Commit) -> None:
+        change, link = commit.change, exchange.endpoint.label or ""
+        self._rescues.committed(change, exchange.peers, exchange.copies, (link, exchange.packet.giaddr))
+        if change.kind == GRANT:
+            self._rooms.offers.forget(change.space, change.client)
+        if commit.then is None:
+            self._drop("done")
+        else:
+            self._send(exchange, commit.then)
+
+    def _decide_again(self, exchange: Exchange, now: float) -> None:
+        """On what is true now. A fenced change keeps its start: a lasting fence must not keep it alive for ever."""
+        config = self._rooms.configuration.current
+        assert config is not None  # a configuration is replaced, never taken away
+        exchange.config = config
+        exchange.peers = self._membership.peers(exchange.endpoint.label or "", exchange.packet.giaddr)
+        self._decide(exchange, now)
+
+    def _send(self, exchange: Exchange, reply: Reply) -> None:
+        before = self._boot()
+        if _leave(exchange.endpoint, reply, exchange.local):
+            after = self._boot()
+            self._counters.sent[reply.operation] += 1
+            self._counters.phases["send"].observe(after - before)
+            taken = after - exchange.datagram.received_at
+            self._counters.durations[reply.operation, reply.result].observe(taken)
+        if reply.hold is not None:
+            self._rooms.offers.hold(reply.hold, before + self._rooms.clock.later)
+            self._rescues.offered(reply.hold.client, exchange.peers, exchange.copies)
+
+    def _drop(self, reason: str) -> None:
+        self._counters.dropped[reason] += 1
+
+
+def _leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:
+    to = reply.destination
+    if to.kind in (TO_RELAY, TO_ADDRESS):
+        return endpoint.send_udp(reply.payload, to.address, to.port, own)
+    hardware = BROADCAST_HARDWARE if to.kind == TO_BROADCAST else to.hardware
+    return endpoint.send_frame(reply.payload, hardware, to.address, own, to.port)
+
+
+def _local(endpoint: Endpoint, destination: int) -> int:
+    """The own address that a packet was sent to; the link's first one for a broadcast; 0 = there is none."""
+    if endpoint.label is None or destination in endpoint.addresses:
+        return destination
+    return endpoint.address

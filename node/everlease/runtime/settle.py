@@ -1,0 +1,104 @@
+"""How the rooms hang together: what a change in one means for the others, and how a node leaves.
+
+The law of this file: every consequence of a new configuration is drawn in one place and in one turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from everlease.core.model import Config
+from everlease.runtime.gate import Gate
+from everlease.runtime.pulse import Pulse
+from everlease.runtime.rooms import Rooms
+from everlease.store.api import KeyValue
+from everlease.store.records import Current, decode_current
+from everlease.store.view import Peer
+
+ANNOUNCED: Final = 0.15
+"""Seconds after the announcement in which this node still answers: the others learn of it through their watches."""
+
+LEAVE_WITHIN: Final = 4.0
+"""Seconds for what is in flight; the promise is to be gone within 5."""
+
+NO_CONFIGURATION: Final = "no configuration in the store: run `everlease config apply FILE`, or give --config-file"
+
+
+class Settlement:
+    """Connects view, configuration, committer, membership and lifeline."""
+
+    def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate) -> None:
+        self._rooms = rooms
+        self._pulse = pulse
+        self._gate = gate
+        rooms.view.on_presence = self._on_presence
+        rooms.view.on_config = rooms.configuration.notice
+        rooms.configuration.switched = self._on_configuration
+        rooms.committer.refenced = self._on_fence
+
+    def prefixes(self) -> list[tuple[str, int, int]]:
+        """What the loader needs to know of the configuration: (space, first, last) of each subnet."""
+        config = self._rooms.configuration.current
+        return [
+            (subnet.space, subnet.prefix, subnet.prefix | (0xFFFFFFFF >> subnet.length if subnet.length < 32 else 0))
+            for subnet in (config.subnets.values() if config else ())
+        ]
+
+    def lacks(self) -> str:
+        """What this node cannot begin without, "" = nothing."""
+        configuration = self._rooms.configuration
+        return "" if configuration.current else configuration.error or NO_CONFIGURATION
+
+    def _on_presence(self, name: str, peer: Peer | None) -> None:
+        self._rooms.membership.observe(name, peer, self._rooms.clock.boot())
+
+    def _on_configuration(self) -> None:
+        rooms, configuration = self._rooms, self._rooms.configuration
+        config = configuration.current
+        if config is not None:
+            self._adopt(config)
+        rooms.committer.switch(configuration.mod_revision, configuration.seen)
+        rooms.lifeline.refused = configuration.error
+        rooms.lifeline.waiting_for = self.lacks()
+        rooms.lifeline.evaluate(rooms.clock.boot())
+
+    def _adopt(self, config: Config) -> None:
+        rooms = self._rooms
+        rooms.view.configure(config.cluster.clock_margin, config.cluster.grace)
+        rooms.lifeline.extends = config.cluster.on_quorum_loss == "extend-known"
+        rooms.membership.remember = longest_lifetime(config)
+        self._gate.rate = config.limits.packets_per_client
+
+    def _on_fence(self, found: Sequence[KeyValue]) -> None:
+        """A batch was refused as a whole: what the store says instead is news, maybe faster than the watch."""
+        key = self._rooms.keys.config_current
+        record = next((each for each in found if each.key == key), None)
+        if record is not None and record.value is not None:
+            current: Current = decode_current(record.value)
+            self._rooms.configuration.notice(current, record.revision)
+        self._pulse.refenced(found)
+
+    async def drain(self) -> None:
+        """Announce, let the others own the buckets, answer what is in flight, say goodbye."""
+        rooms = self._rooms
+        end = rooms.clock.boot() + LEAVE_WITHIN
+        rooms.lifeline.draining = "asked to stop"
+        rooms.lifeline.evaluate(rooms.clock.boot())
+        self._pulse.hurry()
+        await asyncio.sleep(ANNOUNCED)
+        self._gate.closed = True
+        while rooms.committer.length and rooms.clock.boot() < end:
+            await asyncio.sleep(0.02)
+        rooms.lifeline.stopped = True
+        rooms.lifeline.evaluate(rooms.clock.boot())
+        self._pulse.hurry()
+        while rooms.committer.length and rooms.clock.boot() < end:
+            await asyncio.sleep(0.02)
+
+
+def longest_lifetime(config: Config) -> float:
+    """Seconds for which a client may still name a server that is gone."""
+    parameters = [config.parameters, *(subnet.parameters for subnet in config.subnets.values())]
+    return float(max(each.max_valid_lifetime or each.valid_lifetime or 0 for each in parameters))
