@@ -110,13 +110,14 @@ class Switch:
 
     def __init__(self, label: str) -> None:
         self.namespace = Namespace(label)
-        self._ports = itertools.count(1)
+        self._numbers = itertools.count(1)
+        self.ports: dict[str, str] = {}  # the namespace's label -> the port that it is plugged into
         self.namespace.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
         self.namespace.ip("link", "set", "br0", "up")
 
     def connect(self, namespace: Namespace, interface: str = "eth0", **settings: str) -> str:
         """Plug a namespace in; `settings` as for `cable`. Returns the port's name, to cut it or filter on it."""
-        port = f"p{next(self._ports)}"
+        port = self.ports[namespace.label] = f"p{next(self._numbers)}"
         cable(namespace, interface, self.namespace, port, **settings)
         self.namespace.ip("link", "set", port, "master", "br0")
         return port
@@ -129,6 +130,10 @@ class Switch:
     def deliver(self, port: str) -> None:
         """Lose nothing any more."""
         self.namespace.nft(f"delete table netdev {port}")
+
+    def lose_unicast(self, client: str) -> None:
+        """What a client (its namespace's label) sends to one server gets lost: renewals, but not rebinding."""
+        self.drop(self.ports[client], "ip daddr != 255.255.255.255 udp dport 67")
 
     def cut(self, port: str) -> None:
         """Pull the plug: the other end loses carrier."""

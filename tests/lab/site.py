@@ -78,10 +78,10 @@ class Site:
         )
         return f"schema: 1\nvalid-lifetime: {lifetime}\n{more}subnets:\n{subnets}"
 
-    def client(self, label: str, link: str = "") -> Namespace:
-        """A fresh namespace whose eth0 is on a link (the first one unless named)."""
+    def client(self, label: str, link: str = "", **settings: str) -> Namespace:
+        """A fresh namespace whose eth0 is on a link (the first one unless named); settings as for `netns.cable`."""
         namespace = self.lab.namespace(label)
-        self.links[link or next(iter(self.links))].connect(namespace, "eth0")
+        self.links[link or next(iter(self.links))].connect(namespace, "eth0", **settings)
         return namespace
 
     def mute(self, number: int, link: str) -> None:
