@@ -15,15 +15,30 @@ from struct import Struct
 from rich.console import Console
 from rich.table import Table
 
-from bench.prefill import lease
+from bench.prefill import FIRST_ADDRESS, lease, puts
+from bench.wires import SERVICE
+from everlease.config.load import load
 from everlease.core.actions import GRANT, Change
+from everlease.core.answering import owned_mask, rendezvous
+from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
+from everlease.core.policy import policy_of
+from everlease.core.query import Query, pool_at
+from everlease.core.replies import Terms, render
+from everlease.core.situation import Peers, Situation
+from everlease.core.v4 import decide, understand
+from everlease.runtime.offers import OfferTable
+from everlease.store.api import KeyValue
 from everlease.store.keys import Keys
 from everlease.store.records import decode_row, encode_lease
 from everlease.store.txn import MAX_CHANGES, Batch, Fences, plan
-from everlease.wire.v4 import DISCOVER, REQUEST, Packet, build, parse
+from everlease.store.view import View
+from everlease.wire.v4 import ACK, DISCOVER, REQUEST, Packet, build, parse
 
 _TARGET_S = 0.05
 _RUNS = 5
+_NOW = 1_700_000_000
+_LEASES = 10_000
+_NODE, _RELAY = 0x0A400001, 0x0A40000B
 
 
 @dataclass(frozen=True)
@@ -68,12 +83,12 @@ def client_message(kind: int) -> bytes:
         82: bytes.fromhex("010667655f302f31020610203040506f"),
     }
     if kind == REQUEST:
-        options |= {50: b"\x0a\x41\x00\x01", 54: b"\x0a\x40\x00\x01"}
-    return build(Packet(xid=1, giaddr=0x0A40000B, chaddr=b"\x02\xbe\x00\x00\x00\x01", options=options))
+        options |= {50: (FIRST_ADDRESS + 0x70000).to_bytes(4, "big"), 54: _NODE.to_bytes(4, "big")}
+    return build(Packet(xid=1, giaddr=_RELAY, chaddr=b"\x02\xbe\x00\x00\x00\x01", options=options))
 
 
 def _grant(number: int) -> Change:
-    address, record = lease(number, 1_700_000_000)
+    address, record = lease(number, _NOW)
     return Change(
         kind=GRANT,
         space="default",
@@ -87,9 +102,35 @@ def _grant(number: int) -> Change:
     )
 
 
+def situation() -> Situation:
+    """One of three nodes with 10,000 leases in its view, asked by the relay that only it hears."""
+    pools = f"[{{range: {SERVICE.pool}}}]"
+    config = load(f"{{schema: 1, subnets: [{{id: 1, name: bench, prefix: {SERVICE.prefix}, pools: {pools}}}]}}")
+    view = View(Keys(), _NOW)
+    for key, value in puts(_LEASES, _NOW):
+        view.apply(KeyValue(key, value, 5, 1))
+    order = rendezvous(frozenset({"node0"}))
+    peers = Peers("node0", frozenset({"node0"}), order, owned_mask(order, "node0"), {_NODE: "node0"})
+    return Situation(
+        now=_NOW, reuse_now=_NOW, config=config, view=view, offers=OfferTable(), peers=peers, link=None,
+        interface=(), local=_NODE, source=_RELAY, source_port=67, destination=_NODE,
+    )  # fmt: skip
+
+
+def _reply(request: Packet, around: Situation) -> Callable[[], object]:
+    query = understand(request, around)
+    assert isinstance(query, Query)
+    subnet, address = query.network.subnets[0], FIRST_ADDRESS
+    policy = policy_of(query, subnet, pool_at(subnet, address), None)
+    terms = Terms(ACK, _NODE, address, 3600, 1800, 3150)
+    wanted = request.options[PARAMETER_REQUEST_LIST]
+    return lambda: render(query, body_of(policy, ACK, wanted), terms)
+
+
 def steps() -> list[Step]:
     """The life of a packet, in order."""
     discover, request = client_message(DISCOVER), client_message(REQUEST)
+    asks, takes, around = parse(discover), parse(request), situation()
     keys, grants = Keys(), [_grant(number) for number in range(MAX_CHANGES)]
     record = grants[0].lease
     assert record is not None
@@ -105,6 +146,9 @@ def steps() -> list[Step]:
     return [
         Step("parse a DISCOVER", lambda: parse(discover), 4.0),
         Step("parse a REQUEST", lambda: parse(request), 4.0),
+        Step("decide a DISCOVER, with its OFFER", lambda: decide(asks, around), 15.0),
+        Step("decide a REQUEST, with its ACK", lambda: decide(takes, around), 15.0),
+        Step("reply from a precompiled body", _reply(takes, around), 3.0),
         Step("commit: one of a batch, encoded", commit, 20.0, per=MAX_CHANGES),
         Step("record: encode", lambda: encode_lease(record), 4.0),
         Step("view: decode a row", lambda: decode_row(written, 7), 2.0),
