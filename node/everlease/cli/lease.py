@@ -80,7 +80,7 @@ def list_leases(
     output: Output = Format.TABLE,
 ) -> None:
     """List leases in address order, all of one moment."""
-    wanted = LeaseState.Value(f"LEASE_STATE_{state.name}") if state else LeaseState.LEASE_STATE_UNSPECIFIED
+    wanted = state.value if state else "unspecified"
     leases = client.list_leases(space=space, subnet=subnet, state=wanted, client=of)
     show([row_of(lease) for lease in leases], _COLUMNS, output, "no lease matches")
 

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: Final = {
+    "quickstart": "everlease.cli.quickstart",
     "node": "everlease.cli.node",
     "config": "everlease.cli.config",
     "lease": "everlease.cli.lease",

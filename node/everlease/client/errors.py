@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
-from google.rpc.error_details_pb2 import BadRequest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
 from grpc_status import rpc_status
 
 from everlease.errors import EverleaseError
-from everlease.pb.admin.v1.config_service_pb2 import ConfigProblems
 
 _NOBODY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
@@ -57,11 +57,11 @@ def translate(error: grpc.RpcError) -> Unreachable | Refused:
     return Refused(error.code().name, error.details() or error.code().name, _problems(details))
 
 
-def _problems(details: Sequence[object]) -> list[Problem]:
-    """Those with lines, else the violations that any client can read."""
-    found, violations = ConfigProblems(), BadRequest()
+def _problems(details: Sequence[AnyMessage]) -> list[Problem]:
+    """Violations of google.rpc's two kinds, as one list."""
+    bad, early = BadRequest(), PreconditionFailure()
     for detail in details:
-        if detail.Unpack(found):  # type: ignore[attr-defined]
-            return [Problem(each.path, each.line, each.message) for each in found.problems]
-        detail.Unpack(violations)  # type: ignore[attr-defined]
-    return [Problem(each.field, 0, each.description) for each in violations.field_violations]
+        if not detail.Unpack(bad):
+            detail.Unpack(early)
+    found = [Problem(each.field, 0, each.description) for each in bad.field_violations]
+    return found + [Problem(each.subject, 0, each.description) for each in early.violations]

@@ -96,13 +96,13 @@ class Client:
         *,
         space: str = "",
         subnet: int = 0,
-        state: lease_service_pb2.LeaseState = lease_service_pb2.LEASE_STATE_UNSPECIFIED,
+        state: str = "unspecified",
         client: str = "",
         page_size: int = 0,
     ) -> Iterator[lease_service_pb2.Lease]:
-        """All leases that match, in address order, all of one revision."""
+        """All leases that match, in address order, all of one revision. state: "bound", "declined", ..."""
         request = lease_service_pb2.ListLeasesRequest(
-            space=space, subnet=subnet, state=state, client=client, page_size=page_size
+            space=space, subnet=subnet, state=f"LEASE_STATE_{state.upper()}", client=client, page_size=page_size
         )
         while True:
             page = self._call(self._leases.ListLeases, request)

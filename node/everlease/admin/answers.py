@@ -1,0 +1,86 @@
+"""How every method says no: gRPC's code, a sentence, and google.rpc's details; and nothing else escapes.
+
+The law of this file: a client error names every field that is wrong; trouble with the store is UNAVAILABLE, so that a
+client may ask again or ask another node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from everlease.errors import EverleaseError, StoreError
+from everlease.store.api import Compacted
+
+DOMAIN = "everlease"
+"""`ErrorInfo.domain`; its `reason` is the upper-case word of the error."""
+
+Answer = TypeVar("Answer")
+Method = Callable[[Any, Any, Any], Awaitable[Answer]]
+
+
+class Refusal(EverleaseError):
+    """A call that is answered with an error. code: one of google.rpc.Code's values; details: messages of google.rpc."""
+
+    reason = "refused"
+
+    def __init__(self, code: int, message: str, details: Sequence[Message] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+def invalid(field: str, description: str) -> Refusal:
+    """INVALID_ARGUMENT for one field of the request."""
+    violation = BadRequest.FieldViolation(field=field, description=description)
+    return Refusal(Code.INVALID_ARGUMENT, f"{field}: {description}", [BadRequest(field_violations=[violation])])
+
+
+def not_found(what: str) -> Refusal:
+    """NOT_FOUND."""
+    return Refusal(Code.NOT_FOUND, what)
+
+
+def unready(what: str) -> Refusal:
+    """FAILED_PRECONDITION: the cluster has to be told something first."""
+    return Refusal(Code.FAILED_PRECONDITION, what)
+
+
+def answered(method: Method[Answer]) -> Method[Answer]:
+    """Turn a method's errors into gRPC's."""
+
+    @wraps(method)
+    async def call(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Answer:
+        try:
+            return await method(self, request, context)
+        except (Refusal, StoreError) as error:
+            await context.abort_with_status(rpc_status.to_status(status_of(error)))
+            raise
+
+    return call
+
+
+def status_of(error: Refusal | StoreError) -> Status:
+    """The rich status of an error."""
+    if isinstance(error, Refusal):
+        return _status(error.code, str(error), error.details)
+    info = ErrorInfo(reason=error.reason.upper(), domain=DOMAIN)
+    if isinstance(error, Compacted):
+        return _status(Code.OUT_OF_RANGE, "that revision has been compacted away: start again", [info])
+    return _status(Code.UNAVAILABLE, f"the store: {error}", [info])
+
+
+def _status(code: int, message: str, details: Sequence[Message]) -> Status:
+    packed = [AnyMessage() for _ in details]
+    for box, detail in zip(packed, details, strict=True):
+        box.Pack(detail)
+    return Status(code=code, message=message, details=packed)

@@ -1,0 +1,99 @@
+"""ClusterService: the cluster as this node sees it."""
+
+from __future__ import annotations
+
+import grpc
+
+from everlease.admin.answers import answered
+from everlease.admin.convert import dotted, duration, node_state, timestamp
+from everlease.metrics import owned_buckets
+from everlease.pb.admin.v1 import cluster_service_pb2 as pb
+from everlease.pb.admin.v1 import cluster_service_pb2_grpc
+from everlease.runtime.lifeline import SERVING
+from everlease.runtime.membership import Member
+from everlease.runtime.rooms import Rooms
+
+
+class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
+    """Says who serves, and why somebody does not."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    @answered
+    async def GetStatus(self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext) -> pb.ClusterStatus:
+        """All nodes and all store members, as of now."""
+        rooms = self._rooms
+        config, store = rooms.configuration.current, rooms.store
+        others = sorted(rooms.membership.members.values(), key=lambda member: member.name)
+        return pb.ClusterStatus(
+            observer=rooms.name,
+            observe_time=timestamp(rooms.clock.now()),
+            config_revision=config.revision if config else 0,
+            config_error=rooms.configuration.error,
+            view_revision=rooms.view.revision,
+            echo_age=duration(rooms.clock.boot() - rooms.lifeline.echo_at),
+            leases=len(rooms.view),
+            nodes=[self._own(), *map(self._other, others)],
+            members=[
+                pb.StoreMember(endpoint=name, up=store.is_up(name), latency=duration(store.latency(name)))
+                for name in sorted(store.rank())
+            ],
+        )
+
+    def _own(self) -> pb.Node:
+        """This node, of which more is known than its presence says."""
+        rooms, membership = self._rooms, self._rooms.membership
+        config, lifeline, clock = rooms.configuration.current, rooms.lifeline, rooms.clock
+        published = rooms.view.nodes.get(rooms.name)
+        return pb.Node(
+            name=f"nodes/{rooms.name}",
+            node=rooms.name,
+            state=node_state(lifeline.state),
+            reason=lifeline.reason,
+            eligible=rooms.name in membership.eligible and lifeline.ready(),
+            presence_age=duration(clock.boot() - lifeline.echo_at),
+            links=sorted(label for label in membership.links if label),
+            relays=published.presence.relays if published else (),
+            config_revision=config.revision if config else 0,
+            view_revision=rooms.view.revision,
+            server_identifiers=[
+                dotted(each) for each in sorted({each for own in membership.links.values() for each in own})
+            ],
+            owned_buckets=self._buckets(rooms.name),
+            clock_offset=duration(clock.wall() - clock.now()),
+            boot_id=membership.boot_id,
+            observer=True,
+        )
+
+    def _other(self, member: Member) -> pb.Node:
+        """Another node, by its presence."""
+        membership, clock, presence = self._rooms.membership, self._rooms.clock, member.presence
+        age = clock.boot() - member.seen_at
+        return pb.Node(
+            name=f"nodes/{member.name}",
+            node=member.name,
+            state=node_state(presence.state),
+            reason=self._doubt(member, age),
+            eligible=member.name in membership.eligible,
+            presence_age=duration(age),
+            links=sorted(member.links - {""}),
+            relays=presence.relays,
+            config_revision=presence.config,
+            view_revision=presence.view,
+            server_identifiers=[dotted(each) for each in sorted(member.identifiers)],
+            owned_buckets=self._buckets(member.name),
+            clock_offset=duration(member.offset - clock.later),
+            boot_id=presence.boot,
+        )
+
+    def _doubt(self, member: Member, age: float) -> str:
+        """Why another node is not let answer, as far as can be seen from here."""
+        if not self._rooms.membership.is_fresh(member, self._rooms.clock.boot()):
+            return f"its presence has not changed for {age:.1f} s"
+        if member.presence.state != SERVING:
+            return f"says of itself that it is {member.presence.state}"
+        return ""
+
+    def _buckets(self, name: str) -> int:
+        return owned_buckets(self._rooms.membership.eligible)[name]

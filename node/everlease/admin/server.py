@@ -1,0 +1,142 @@
+"""The admin API's server: every service on one gRPC port of this node, in the node's own loop.
+
+The law of this file: clients are bounded in number, size and idleness; they share the loop with the packet path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from everlease.admin.cluster import ClusterService
+from everlease.admin.config import ConfigService
+from everlease.admin.explain import ExplainService
+from everlease.admin.leases import LeaseService
+from everlease.admin.subnets import SubnetService
+from everlease.errors import ConfigError
+from everlease.pb.admin.v1 import (
+    cluster_service_pb2,
+    cluster_service_pb2_grpc,
+    config_service_pb2,
+    config_service_pb2_grpc,
+    explain_service_pb2,
+    explain_service_pb2_grpc,
+    lease_service_pb2,
+    lease_service_pb2_grpc,
+    subnet_service_pb2,
+    subnet_service_pb2_grpc,
+)
+from everlease.runtime.lifeline import Lifeline
+from everlease.runtime.rooms import Rooms
+
+LARGEST_REQUEST: Final = 32 << 20
+"""Bytes: a document of 100,000 reservations is 10 MB."""
+
+CALLS: Final = 64
+"""At once; more are refused with RESOURCE_EXHAUSTED."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", LARGEST_REQUEST),
+    ("grpc.max_send_message_length", LARGEST_REQUEST),
+    ("grpc.max_concurrent_streams", 32),
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_time_ms", 60_000),  # half-open connections go after a minute
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+_SERVICES: Final = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (lease_service_pb2, "LeaseService"),
+        (subnet_service_pb2, "SubnetService"),
+        (config_service_pb2, "ConfigService"),
+        (cluster_service_pb2, "ClusterService"),
+        (explain_service_pb2, "ExplainService"),
+    )
+)
+_READINESS_PERIOD: Final = 0.25
+_GRACE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files. `ca`: clients must show a certificate of it; None = any client may connect."""
+
+    cert: Path
+    key: Path
+    ca: Path | None = None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """For gRPC. Raises ConfigError for a file that cannot be read."""
+        try:
+            pair = (self.key.read_bytes(), self.cert.read_bytes())
+            root = self.ca.read_bytes() if self.ca else None
+        except OSError as error:
+            raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return grpc.ssl_server_credentials([pair], root, require_client_auth=root is not None)
+
+
+class Handle:
+    """A listening server. port: as bound, for address `HOST:0`."""
+
+    def __init__(self, server: grpc.aio.Server, port: int, watcher: asyncio.Task[None]) -> None:
+        self._server = server
+        self._watcher = watcher
+        self.port = port
+
+    async def close(self) -> None:
+        """Take no more calls; those that run may end within a second."""
+        self._watcher.cancel()
+        await self._server.stop(_GRACE)
+
+
+async def serve(rooms: Rooms, address: str, tls: Tls | None = None) -> Handle:
+    """Listen on "HOST:PORT". Raises ConfigError if that is not possible."""
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
+    _add_services(server, rooms)
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    port = _bind(server, address, tls)
+    await server.start()
+    return Handle(server, port, asyncio.create_task(_tell_readiness(checks, rooms.lifeline), name="admin-health"))
+
+
+def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
+    lease_service_pb2_grpc.add_LeaseServiceServicer_to_server(LeaseService(rooms), server)
+    subnet_service_pb2_grpc.add_SubnetServiceServicer_to_server(SubnetService(rooms), server)
+    config_service_pb2_grpc.add_ConfigServiceServicer_to_server(ConfigService(rooms), server)
+    cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterService(rooms), server)
+    explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(rooms), server)
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
+    try:
+        port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
+    except RuntimeError as error:
+        raise ConfigError(f"--admin {address}: cannot listen: is the port in use? ({error})") from error
+    if not port:
+        raise ConfigError(f"--admin {address}: cannot listen")
+    return port
+
+
+async def _tell_readiness(checks: health.aio.HealthServicer, lifeline: Lifeline) -> None:
+    """The services answer always; the server as a whole ("") says what `/readyz` says."""
+    for name in _SERVICES:
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    told: bool | None = None
+    while True:
+        ready = lifeline.ready()
+        if ready != told:
+            told = ready
+            status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+            await checks.set("", status)
+        await asyncio.sleep(_READINESS_PERIOD)

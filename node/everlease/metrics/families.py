@@ -1,0 +1,156 @@
+"""Every metric of a node, read from its rooms at scrape time.
+
+The law of this file: names and labels are promises, units are base units, and no address, MAC or host name is a label.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.metrics_core import Metric
+
+from everlease import __version__
+from everlease.core.answering import rendezvous
+from everlease.core.situation import BUCKETS
+from everlease.metrics.shapes import PAUSE, V4, Labels, alone, by, counter, gauge, histogram
+from everlease.metrics.usage import ROW_STATES, Usages
+from everlease.runtime.counters import Histogram
+from everlease.runtime.lifeline import STATES
+from everlease.runtime.rooms import Rooms
+
+_NOWHERE: Final = CollectorRegistry()
+_LIBRARY: Final = (ProcessCollector(registry=_NOWHERE), PlatformCollector(registry=_NOWHERE), GCCollector(_NOWHERE))
+
+
+def collect(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
+    """A long family comes as several of one name, one after the other; let the loop turn between two of them."""
+    yield from _leases(rooms)
+    yield from _packets(rooms)
+    yield from _commits(rooms)
+    yield from _node(rooms)
+    yield from _members(rooms)
+    yield from _view(rooms)
+    yield from _config(rooms)
+    yield from _pools(rooms, usages)
+    yield from _build()
+    for collector in _LIBRARY:
+        yield from collector.collect()
+
+
+@lru_cache(maxsize=8)
+def owned_buckets(names: frozenset[str]) -> Counter[str]:
+    """How many client buckets, of 256, each of these nodes answers first."""
+    return Counter(order[0] for order in rendezvous(names) if order)
+
+
+def _leases(rooms: Rooms) -> Iterator[Metric]:
+    counters = rooms.counters
+    yield from histogram(
+        "everlease_lease_duration_seconds",
+        "From the kernel's receive timestamp to the reply handed to the kernel, by operation and result.",
+        (({**V4, "operation": op, "result": result}, each) for (op, result), each in counters.durations.items()),
+    )
+    yield from histogram(
+        "everlease_lease_phase_seconds",
+        "The same in parts: socket queue, decision, waiting for a batch, commit, sending.",
+        (({**V4, "phase": phase}, each) for phase, each in counters.phases.items()),
+    )
+
+
+def _packets(rooms: Rooms) -> Iterator[Metric]:
+    counters = rooms.counters
+    received, sent, dropped = counters.received, counters.sent, counters.dropped
+    yield from counter("everlease_packets_received", "DHCP packets received.", by("operation", received))
+    yield from counter("everlease_packets_sent", "DHCP replies handed to the kernel.", by("operation", sent))
+    yield from counter("everlease_packets_dropped", "Packets that got no reply, by reason.", by("reason", dropped))
+    yield from counter(
+        "everlease_takeovers",
+        "Clients of another node that this node answered after a retransmission.",
+        [({"link": link, "from": owner}, count) for (link, owner), count in counters.takeovers.items()],
+    )
+    lost = alone(counters.log_lost)
+    yield from counter("everlease_log_lines_lost", "Log lines dropped because nobody read them.", lost)
+
+
+def _commits(rooms: Rooms) -> Iterator[Metric]:
+    counters = rooms.counters
+    yield from histogram(
+        "everlease_commit_duration_seconds",
+        "Time of one transaction of a batch of changes, by store member and result.",
+        (({"member": member, "result": result}, each) for (member, result), each in list(counters.commits.items())),
+    )
+    sizes: list[tuple[Labels, Histogram]] = [({}, counters.batch_size)]
+    yield from histogram("everlease_commit_batch_size", "Changes per transaction.", sizes)
+    hedges = [({"member": member}, count) for member, count in counters.hedges.items()]
+    yield from counter("everlease_commit_hedges", "Batches sent to a second member, by the slow one.", hedges)
+    conflicts = alone(counters.conflicts)
+    yield from counter("everlease_commit_conflicts", "Changes that a compare refused.", conflicts)
+    waiting = alone(rooms.committer.in_flight)
+    yield from gauge("everlease_commit_queue_length", "Changes accepted and not yet settled.", waiting)
+    swept = alone(counters.swept)
+    yield from counter("everlease_records_swept", "Ended lease records deleted.", swept)
+
+
+def _node(rooms: Rooms) -> Iterator[Metric]:
+    lifeline, membership, clock = rooms.lifeline, rooms.membership, rooms.clock
+    states = [({"state": state}, float(state == lifeline.state)) for state in STATES]
+    yield from gauge("everlease_node_state", "1 for the state that this node is in.", states)
+    now = clock.boot()
+    ages = [({"node": name}, now - member.seen_at) for name, member in membership.members.items()]
+    ages.append(({"node": rooms.name}, now - lifeline.echo_at))
+    words = "Since a node's presence was last seen to change; for this node, since its echo was sent."
+    yield from gauge("everlease_presence_age_seconds", words, ages)
+    yield from gauge(
+        "everlease_owned_buckets",
+        f"Client buckets, of {BUCKETS}, that this node answers first among all eligible nodes.",
+        alone(owned_buckets(membership.eligible)[rooms.name]),
+    )
+    offset = alone(clock.wall() - clock.now())
+    yield from gauge("everlease_clock_offset_seconds", "This host's wall clock less cluster time.", offset)
+
+
+def _members(rooms: Rooms) -> Iterator[Metric]:
+    up = [({"member": member}, float(rooms.store.is_up(member))) for member in rooms.store.rank()]
+    yield from gauge("everlease_store_member_up", "Whether a store member answers.", up)
+
+
+def _build() -> Iterator[Metric]:
+    labels = {"version": __version__, "python": platform.python_version()}
+    yield from gauge("everlease_build_info", "What runs here.", [(labels, 1.0)])
+
+
+def _view(rooms: Rooms) -> Iterator[Metric]:
+    view = rooms.view
+    totals = view.usage.totals()
+    states = [({**V4, "state": state}, totals[place]) for state, place in ROW_STATES.items()]
+    yield from gauge("everlease_view_leases", "Lease records in this node's view, by what they count as.", states)
+    lag = alone(rooms.clock.boot() - rooms.lifeline.echo_at)
+    yield from gauge("everlease_view_lag_seconds", "Age of the echo: how old the view may be at most.", lag)
+    yield from gauge("everlease_view_revision", "etcd's revision that the view has reached.", alone(view.revision))
+
+
+def _config(rooms: Rooms) -> Iterator[Metric]:
+    config = rooms.configuration.current
+    revision = alone(config.revision if config else 0)
+    yield from gauge("everlease_config_revision", "Configuration revision that this node decides with.", revision)
+    errors = alone(rooms.counters.config_errors)
+    yield from counter("everlease_config_errors", "Configuration revisions that could not be loaded.", errors)
+
+
+def _pools(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
+    config = rooms.configuration.current
+    if config is None:
+        return
+    for _ in usages.prepare(config):
+        yield PAUSE
+    states = (
+        ({"subnet": str(number), **V4, "state": state}, count)
+        for number in list(config.subnets)
+        for state, count in usages.of(rooms.view, number).states()
+    )
+    yield from gauge("everlease_pool_addresses", "Addresses of a subnet by what became of them.", states)
