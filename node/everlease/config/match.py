@@ -87,9 +87,8 @@ class MatchCompiler:
             code = self._options.known(numbered[1] if numbered else fact)
         except ValueError:
             near = did_you_mean(fact, [*_FACTS, *_RELAY_FACTS, *_COMBINATIONS, *options4.by_name])
-            raise ValueError(
-                f'there is no fact "{fact}"{near or "; known are " + ", ".join(_FACTS) + " and options by name or code"}'
-            ) from None
+            known_facts = f"; known are {', '.join(_FACTS)}, and options by name or code"
+            raise ValueError(f'there is no fact "{fact}"{near or known_facts}') from None
         kind = self._options.kind(code)
         known = options4.by_code.get(code)
         return known.name if known else f"option-{code}", _text if kind is kinds.STRING else kind.encode

@@ -74,7 +74,7 @@ class OptionTable:
         return found
 
     def code(self, name: str) -> int:
-        """The code of an option to send, by its name or code. `ValueError` if the server sets it, or nobody knows it."""
+        """The code of an option to send. `ValueError` if the server sets it itself, or nobody knows it."""
         code = self.known(name)
         if code in _OWN:
             raise ValueError(f"the server sets option {code} itself: {_OWN[code]}")
