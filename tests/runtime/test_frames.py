@@ -9,7 +9,9 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from everlease.core.actions import DROP_REASONS
 from everlease.runtime.ethernet import build, parse
+from everlease.runtime.sockets import REASONS
 from runtime.network import CLIENT, CLIENT_MAC, EVERYBODY, PAYLOAD, SERVER, SERVER_MAC
 
 
@@ -80,3 +82,7 @@ def test_padding_after_the_packet_is_cut_off() -> None:
 def test_no_bytes_at_all_raise(data: bytes, cut: int, verify: bool) -> None:
     parse(data, verify=verify)
     parse(frame()[:cut] + data, verify=verify)
+
+
+def test_every_reason_to_drop_a_frame_is_one_that_metrics_know() -> None:
+    assert set(REASONS) <= set(DROP_REASONS)

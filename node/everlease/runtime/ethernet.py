@@ -49,15 +49,13 @@ _LOW_DELAY: Final = 0x10  # type of service that other DHCP servers send, too
 _DO_NOT_FRAGMENT: Final = 0x4000
 _TTL: Final = 64
 
-REASONS: Final = ("malformed", "bad_checksum", "tagged", "outgoing", "other_host", "too_large")
-
 
 class LinkEndpoint:
     """The raw socket of one interface. See `sockets.Endpoint` for its face, `links.Link` for who owns it."""
 
     def __init__(self, label: str, info: InterfaceInfo, udp: UdpEndpoint) -> None:
         self.label: str | None = label
-        self.dropped = dict.fromkeys(REASONS, 0)
+        self.dropped = udp.dropped
         self.unsent: dict[str, int] = {}
         self._clock = ReceiveClock()
         with opening(f"interface {info.name}"):

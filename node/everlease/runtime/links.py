@@ -16,12 +16,16 @@ from everlease.runtime.udp import UdpEndpoint
 
 
 class Link:
-    """One `--interface [LABEL=]IF`. label: the link's name in the configuration; name: the interface's."""
+    """One `--interface [LABEL=]IF`. label: the link's name in the configuration; name: the interface's.
 
-    def __init__(self, label: str, name: str, ports: Ports) -> None:
+    dropped: the node's table of drops by reason (see `sockets.Endpoint`); None = a table of its own.
+    """
+
+    def __init__(self, label: str, name: str, ports: Ports, dropped: dict[str, int] | None = None) -> None:
         self.label = label
         self.name = name
         self._ports = ports
+        self._dropped = dropped
         self._info: InterfaceInfo | None = None
         self.endpoints: tuple[LinkEndpoint, UdpEndpoint] | tuple[()] = ()
 
@@ -33,7 +37,7 @@ class Link:
     def open(self) -> None:
         """Open both sockets. Raises ConfigError, in one line, if the interface is missing or may not be opened."""
         info = describe(self.name)
-        udp = UdpEndpoint(self.label, info, self._ports)
+        udp = UdpEndpoint(self.label, info, self._ports, self._dropped)
         try:
             self.endpoints = (LinkEndpoint(self.label, info, udp), udp)
         except ConfigError:

@@ -25,6 +25,8 @@ LARGEST: Final = 9216 + 60 + 8 + 14
 RECEIVE_BUFFER: Final = 4 << 20
 SO_TIMESTAMPNS: Final = 35
 TIMESTAMP: Final = Struct("qq")  # seconds, nanoseconds
+# Why a packet is dropped before anybody parses it; label values of everlease_packets_dropped_total.
+REASONS: Final = ("malformed", "bad_checksum", "tagged", "outgoing", "other_host", "too_large")
 _SO_RCVBUFFORCE: Final = 33
 _OLDEST: Final = 60.0  # no queue is that long: such a stamp tells of a stepped clock
 _STEP: Final = 0.1
@@ -51,7 +53,8 @@ class Endpoint(Protocol):
 
     label: the link's, None for `--listen`; address: own primary IPv4 address there, 0 = none; addresses: all own ones;
     interface: the same as (address, prefix length), () for `--listen`; mtu: octets of IP.
-    dropped, unsent: counts by reason, monotone; read them, never write.
+    dropped, unsent: counts by reason, monotone; read them, never write. `dropped` may be the node's own table, given at
+    opening, with every one of `REASONS` in it.
     """
 
     label: str | None

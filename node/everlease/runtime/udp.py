@@ -15,6 +15,7 @@ from everlease.runtime import bpf
 from everlease.runtime.interfaces import InterfaceInfo
 from everlease.runtime.sockets import (
     LARGEST,
+    REASONS,
     SO_TIMESTAMPNS,
     Datagram,
     FrameSender,
@@ -37,8 +38,8 @@ _ETHERNET_MTU: Final = 1500
 class _UdpSocket:
     """What both endpoints do: drain with stamps and destinations, send from a chosen address."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.dropped = {"too_large": 0}
+    def __init__(self, sock: socket.socket, dropped: dict[str, int] | None) -> None:
+        self.dropped = dict.fromkeys(REASONS, 0) if dropped is None else dropped
         self.unsent: dict[str, int] = {}
         self._socket = sock
         self._clock = ReceiveClock()
@@ -98,8 +99,8 @@ class UdpEndpoint(_UdpSocket):
     or a service address on `lo`, is served too, and it works in a VRF.
     """
 
-    def __init__(self, label: str, info: InterfaceInfo, ports: Ports) -> None:
-        super().__init__(_open(0, bpf.SERVER_PORT, ports, info))
+    def __init__(self, label: str, info: InterfaceInfo, ports: Ports, dropped: dict[str, int] | None = None) -> None:
+        super().__init__(_open(0, bpf.SERVER_PORT, ports, info), dropped)
         self.label: str | None = label
         self.frames: FrameSender | None = None
         self.learn(info)
@@ -123,8 +124,8 @@ class ListenEndpoint(_UdpSocket):
     Broadcasts are left to links. Raises ConfigError, in one line, if it cannot be bound.
     """
 
-    def __init__(self, address: int, port: int, ports: Ports) -> None:
-        super().__init__(_open(address, port, ports, None))
+    def __init__(self, address: int, port: int, ports: Ports, dropped: dict[str, int] | None = None) -> None:
+        super().__init__(_open(address, port, ports, None), dropped)
         self.label: str | None = None
         self.address = address
         self.addresses = frozenset({address} if address else ())
