@@ -1,4 +1,4 @@
-"""Logging: structured, one line per event, on standard error; as JSON, or for people where standard error is a terminal.
+"""Logging: structured, one line per event, on standard error; as JSON, or for people where that is a terminal.
 
 The law of this file: a log line never blocks the loop. Lines go through a bounded queue to a thread; when nobody reads
 them (a full disk, a stuck pipe) they are dropped and counted. No packet is logged above debug.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from everlease import __version__, health, logs
+from everlease.admin import server as admin
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
@@ -159,7 +160,9 @@ class Node:
         self._servers = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
         self._boot_id = uuid.uuid4().hex
-        self.rooms = _furnish(settings, counters, self._boot_id)
+        self._admin: admin.Handle | None = None
+        self._store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
+        self.rooms = _furnish(settings, self._store, counters, self._boot_id)
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
         self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry)
@@ -173,8 +176,9 @@ class Node:
         self.service.start(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        store = rooms.store
-        assert isinstance(store, EtcdStore)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        await self._open_edges()
+        store = self._store
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
@@ -183,14 +187,36 @@ class Node:
         await self.pulse.claim()
         for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run()):
             self._run(each)
-        await self._open_edges()
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
 
     async def _open_edges(self) -> None:
-        if self._settings.metrics:
-            handle = await health.serve(self.rooms, self._settings.metrics)
-            self._servers.push_async_callback(handle.close)
+        """Health first: it tells why the node is not ready."""
+        settings = self._settings
+        if settings.metrics:
+            self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics)).close)
+        if settings.admin:
+            await self._open_admin()
+
+    async def _open_admin(self) -> None:
+        ca, cert, key = self._settings.admin_tls
+        tls = admin.Tls(cert, key, ca) if cert and key else None
+        self._admin = await admin.serve(self.rooms, self._settings.admin, tls)
+
+    async def _reread(self) -> None:
+        """SIGHUP: certificates again, for new connections; the old ones end by themselves."""
+        try:
+            await self._store.reread()
+            if self._admin is not None and self._settings.admin_tls[1]:
+                await self._admin.close()
+                await self._open_admin()
+        except ConfigError as unreadable:
+            logs.get().error("certificates not read again", reason=str(unreadable))
+        else:
+            logs.get().info("certificates read again")
+
+    def _hang_up(self) -> None:
+        self._rereading = asyncio.get_running_loop().create_task(self._reread())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -222,14 +248,16 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._admin is not None:
+            await self._admin.close()
         await self._servers.aclose()
-        await self.rooms.store.close()
+        await self.rooms.configuration.close()
+        await self._store.close()
 
 
-def _furnish(settings: Settings, counters: Counters, boot_id: str) -> Rooms:
+def _furnish(settings: Settings, store: EtcdStore, counters: Counters, boot_id: str) -> Rooms:
     keys = Keys(settings.prefix)
     clock = ClusterClock()
-    store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
     view = View(keys, clock.reuse_now())
     lifeline = Lifeline(clock.boot, _tell)
     membership = Membership(settings.name, boot_id, clock, lifeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -45,7 +46,7 @@ _Files = Path | None
 
 
 @app.command()
-def node(  # noqa: PLR0913  (a flag is an argument: typer's way)
+def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     name: Annotated[str, _option("This node's name, unique in the cluster.", "name")],
     etcd: Annotated[list[str], _option("etcd's client URLs; repeat, or separate by commas.", "etcd")],
     interface: Annotated[list[str] | None, _option("[LABEL=]IF: serve this link.", "interface")] = None,
@@ -66,6 +67,8 @@ def node(  # noqa: PLR0913  (a flag is an argument: typer's way)
     log_level: Annotated[Level, _option("The least important lines to write.", "log-level")] = Level.info,
 ) -> None:
     """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
+    # gRPC would guard every fork, with a line on standard error; the process that compiles documents never uses it.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from everlease import node as composition  # noqa: PLC0415  (gRPC and all: only when a node is to run)
 
     try:

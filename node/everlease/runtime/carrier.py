@@ -1,7 +1,7 @@
 """Carries one batch to etcd: a deadline for each try, a second member when the first is slow, again while unknown.
 
-The law of this file: a try that timed out is *unknown*, never failed. The same changes with the same nonces go out again,
-so that a change that had been applied is recognised by its own record; only after `PATIENCE` are they given up.
+The law of this file: a try that timed out is *unknown*, never failed. The same changes with the same nonces go out
+again, so that a change that had been applied is recognised by its own record; after `PATIENCE` they are given up.
 """
 
 from __future__ import annotations

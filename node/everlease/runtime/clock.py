@@ -1,8 +1,8 @@
 """Cluster time: CLOCK_BOOTTIME plus an offset that the nodes agree on.
 
 The law of this file: a step of one host's wall clock frees nothing and revives nothing. The offset starts at the wall
-clock and follows the median of the fresh nodes' clocks; where two halves disagree, the later clock stamps expiry and the
-earlier one permits reuse. A node whose own clock is off says so and grants nothing; the others do.
+clock and follows the median of the fresh nodes' clocks; where two halves disagree, the later clock stamps expiry and
+the earlier one permits reuse. A node whose own clock is off says so and grants nothing; the others do.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ClusterClock:
             self.earlier = min(earlier, self.later)
 
     def _alone(self, own: float, newest_grant: int) -> None:
-        """With nobody to ask the offset stays; but a host that booted in 1970 may take the time that it was told since."""
+        """With nobody to ask the offset stays; but a host that booted in 1970 may take the time it was told since."""
         self.deviation = 0.0
         if self.now() < newest_grant and own > self.later:
             self.later = self.earlier = own

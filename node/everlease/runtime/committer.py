@@ -1,8 +1,8 @@
 """Group commit: many changes become one transaction, each succeeds or fails by itself, and its asker is told.
 
 The law of this file: no key that one change writes is named by another change in flight. The table `_busy` holds every
-key of every change that was accepted and is not settled; a later change on one of them waits for its turn. A batch leaves
-at once when nothing is on its way; while something is, changes gather, so batches grow with the load by themselves.
+key of every change that was accepted and is not settled; a later change on one of them waits for its turn. A batch
+leaves at once when nothing is on its way; while something is, changes gather, so batches grow with the load.
 """
 
 from __future__ import annotations
@@ -254,11 +254,6 @@ class Committer:
         for key in ticket.leaf.expect:
             del self._busy[key]
         return tuple(ticket.leaf.expect)
-
-    async def idle(self) -> None:
-        """Return when everything that was accepted is settled."""
-        while self.length:
-            await asyncio.sleep(0.01)
 
 
 def _own_writing(leaf: Leaf, found: Sequence[KeyValue]) -> KeyValue | None:

@@ -1,17 +1,19 @@
 """The configuration in force on this node: noticed through the watch, compiled aside, swapped at one revision.
 
-The law of this file: a packet is decided on exactly one revision. While a newer one is being compiled nothing is committed
-under the old one (the store would refuse it); one that cannot be loaded leaves the old one in place, and the node says so.
+The law of this file: a packet is decided on exactly one revision. While a newer one is being compiled nothing is
+committed under the old one (the store would refuse it); one that cannot be loaded leaves the old one in place, and the
+node says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from everlease import logs
-from everlease.config.aside import compile_aside, retire, run
+from everlease.config.aside import Aside, retire, run
 from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
 from everlease.errors import ConfigError
@@ -41,6 +43,7 @@ class Configuration:
         self.switched: Callable[[], None] = lambda: None
         self.documents = Documents(store, keys)
         self._counters = counters
+        self._aside = Aside()
         self._retiring: set[asyncio.Task[None]] = set()
         self._wanted: tuple[Current | None, int] = (None, 0)
         self._news = asyncio.Event()
@@ -65,11 +68,9 @@ class Configuration:
         """
         current, mod_revision = await self.documents.current()
         if current is None and text is not None:
-            await compile_aside(text)
-            try:
+            await self._aside.load(text)
+            with suppress(Conflict):  # another node was faster, with its own file
                 await self.documents.publish(text, 0, "--config-file", "applied at start", now)
-            except Conflict:  # another node was faster, with its own file
-                pass
             current, mod_revision = await self.documents.current()
         self._wanted, self.seen = (current, mod_revision), mod_revision
         await self._load()
@@ -92,7 +93,7 @@ class Configuration:
             return
         try:
             text = await self.documents.fetch(current.revision)
-            config = await compile_aside(text, revision=current.revision, mod_revision=mod_revision)
+            config = await self._aside.load(text, revision=current.revision, mod_revision=mod_revision)
         except (ConfigError, BadRecord) as bad:
             self._refuse(current.revision, bad)
         else:
@@ -107,6 +108,10 @@ class Configuration:
         self.error = f"configuration revision {revision} cannot be loaded: {reason}"
         problems = [str(each) for each in bad.problems] if isinstance(bad, InvalidDocument) else [reason]
         logs.get().error("configuration refused", revision=revision, problems=problems)
+
+    async def close(self) -> None:
+        """End what compiles."""
+        await self._aside.close()
 
     def _retire(self, old: Config | None) -> None:
         if old is not None:

@@ -1,7 +1,7 @@
 """What this node is able to do, proved by its own commits: joining, serving, extending, degraded, draining, stopped.
 
-The law of this file: `ready()` is false exactly when the node would be silent. A state is computed from facts that other
-rooms report, never set by hand; a process that was stopped for a while knows nothing until its next echo.
+The law of this file: `ready()` is false exactly when the node would be silent. A state is computed from facts that
+other rooms report, never set by hand; a process that was stopped for a while knows nothing until its next echo.
 
 An *echo* is the node's own presence coming back through the watch that feeds the view: everything that was committed
 before that presence was sent is then in the view.
@@ -33,8 +33,9 @@ UNPROVED: Final = 3.0
 class Lifeline:
     """The facts, the state that follows from them, and whom to tell. All times are CLOCK_BOOTTIME, seconds.
 
-    waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load; leaderless: a reachable member says that it has no leader;
-    extends: the cluster extends known bindings on quorum loss; clock_ok: the own clock is trusted;
+    waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load;
+    leaderless: a reachable member says that it has no leader; extends: the cluster extends known bindings on quorum
+    loss; clock_ok: the own clock is trusted; draining: why it leaves ("" = it stays);
     told: called with (state, reason) at each change of state.
     """
 
@@ -65,6 +66,7 @@ class Lifeline:
     def echoed(self, sent_at: float, now: float) -> None:
         """The presence that was sent at `sent_at` came back through the watch."""
         self.echo_at = max(self.echo_at, sent_at)
+        self.committed_at = max(self.committed_at, sent_at)
         self.evaluate(now)
 
     def committed(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """Which nodes answer: presence, judged by our own monotonic clock, and the candidates that follow from it.
 
-The law of this file: a node is eligible while its presence keeps *changing*; what clock it has does not matter. While our
-own presence does not come back we cannot judge anybody, so nobody's age counts (an election must not silence us all).
+The law of this file: a node is eligible while its presence keeps *changing*; what clock it has does not matter. While
+our own presence does not come back we cannot judge anybody, so nobody's age counts: an election must not silence all.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class _Skip:
 class Membership:
     """Presence of all nodes. `peers` is the hot path's question; the rest happens twice a second.
 
-    links: what this node serves now, place -> own addresses ("" holds those of `--listen`). A place is a link's label, or
-    its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
+    links: what this node serves now, place -> own addresses ("" holds those of `--listen`). A place is a link's label,
+    or its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
     """
 
     def __init__(self, name: str, boot_id: str, clock: ClusterClock, lifeline: Lifeline) -> None:

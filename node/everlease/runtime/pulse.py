@@ -1,4 +1,4 @@
-"""The node's heartbeat: presence committed through the path that serves clients, and all that follows from time passing.
+"""The node's heartbeat: presence committed by the path that serves clients, and what follows from time passing.
 
 The law of this file: a node's presence is the proof that it can commit, so it goes through the same queue, batches and
 fences as a lease; and a name belongs to one running process.
@@ -125,7 +125,7 @@ class Pulse:
             self._refused(next((each for each in ticket.found if each.key == self._key), None))
 
     def _refused(self, found: KeyValue | None) -> None:
-        """Somebody deleted our record (then we begin anew), or it is ours from an unknown try, or another has our name."""
+        """Our record was deleted (we begin anew), or it is ours from an unknown try, or another has our name."""
         self._put_at = 0.0
         if found is None or found.value is None:
             self._adopt(0, 0)

@@ -1,4 +1,4 @@
-"""The rooms of one running node, as the edges (admin, metrics, health) see them; `everlease.node` puts them together."""
+"""The rooms of one running node, as the edges (admin, metrics, health) see them; `everlease.node` furnishes them."""
 
 from __future__ import annotations
 

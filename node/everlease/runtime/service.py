@@ -1,7 +1,7 @@
 """Which sockets a node serves, kept true while interfaces come, go and change.
 
-The law of this file: what presence says of a link is what its sockets can do now. A link without carrier leaves presence at
-once, and so the other nodes answer its clients.
+The law of this file: what presence says of a link is what its sockets can do now. A link without carrier leaves
+presence at once, and so the other nodes answer its clients.
 """
 
 from __future__ import annotations

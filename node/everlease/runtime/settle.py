@@ -20,6 +20,8 @@ from everlease.store.view import Peer
 ANNOUNCED: Final = 0.15
 """Seconds after the announcement in which this node still answers: the others learn of it through their watches."""
 
+POLL: Final = 0.02
+
 LEAVE_WITHIN: Final = 4.0
 """Seconds for what is in flight; the promise is to be gone within 5."""
 
@@ -89,13 +91,18 @@ class Settlement:
         self._pulse.hurry()
         await asyncio.sleep(ANNOUNCED)
         self._gate.closed = True
-        while rooms.committer.length and rooms.clock.boot() < end:
-            await asyncio.sleep(0.02)
+        await self._settle(end)
         rooms.lifeline.stopped = True
         rooms.lifeline.evaluate(rooms.clock.boot())
-        self._pulse.hurry()
-        while rooms.committer.length and rooms.clock.boot() < end:
-            await asyncio.sleep(0.02)
+        self._pulse.send(rooms.clock.boot())
+        await self._settle(end)
+
+    async def _settle(self, end: float) -> None:
+        committer = self._rooms.committer
+        for _ in range(int((end - self._rooms.clock.boot()) / POLL)):
+            if not committer.length:
+                return
+            await asyncio.sleep(POLL)
 
 
 def longest_lifetime(config: Config) -> float:

@@ -1,8 +1,8 @@
 """Deletes lease records that ended long ago; nobody else does, ever.
 
-The law of this file: a record stays for an hour after its end, and longer for affinity, so that a delayed old write finds a
-record, not a hole. It is deleted by compare, so that what is alive again survives. Every node sweeps the addresses of the
-buckets that it owns: to save work, never for safety.
+The law of this file: a record stays for an hour after its end, and longer for affinity, so that a delayed old write
+finds a record, not a hole. It is deleted by compare, so that what is alive again survives. Every node sweeps the
+addresses of the buckets that it owns: to save work, never for safety.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+from everlease.core.answering import owned_mask, rendezvous
 from everlease.core.identity import address_bucket
 from everlease.core.lifecycle import BOUND, RELEASED, Row
 from everlease.core.model import Config
-from everlease.core.answering import owned_mask, rendezvous
 from everlease.runtime.committer import COMMITTED, OFFERED, Ticket
 from everlease.runtime.lifeline import SERVING
 from everlease.runtime.rooms import Rooms
@@ -57,11 +57,10 @@ class Sweeper:
                 config = rooms.configuration.current
                 if config is None or rooms.lifeline.state != SERVING or rooms.view.ghosts is not None:
                     return
-                for gone in islice(self._ended(space, part, config), PER_SLICE):
-                    self._remove(gone, config)
+                if rooms.committer.length < BUSY:
+                    for gone in islice(self._ended(space, part, config), PER_SLICE):
+                        self._remove(gone, config)
                 await asyncio.sleep(PAUSE)
-                while rooms.committer.length > BUSY:
-                    await asyncio.sleep(1.0)
 
     def _ended(self, space: str, addresses: list[int], config: Config) -> Iterator[txn.Removal]:
         view, now = self._rooms.view, self._rooms.clock.reuse_now()
