@@ -30,6 +30,9 @@ PROBE_DEADLINE = 0.5
 WATCH_DEADLINE = 2.0
 """Seconds for a member to confirm a watch; after that keepalive and `hasleader` guard the stream."""
 
+LEAVE_AFTER = 10.0
+"""Seconds for the calls on a connection that was replaced; each has a deadline below this."""
+
 _HAS_LEADER = ("hasleader", "true")
 
 
@@ -45,6 +48,7 @@ class EtcdStore:
         self._token = ""
         self._signing_in: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
+        self._leaving: list[asyncio.Task[None]] = []
         self.freshness = Freshness()
 
     # --- who is asked ----------------------------------------------------------------------------------------------
@@ -185,8 +189,9 @@ class EtcdStore:
             async with asyncio.timeout(WATCH_DEADLINE):
                 await call.write(pb.WatchRequest(create_request=create))
                 _check(await call.read())
-            async for batch in _complete(call):
+            async for batch in complete_revisions(_answers(call)):
                 yield batch
+            raise Unavailable(f"{member} ended the watch")
         except TimeoutError as late:
             self._members.missed(member, WATCH_DEADLINE, time.monotonic())
             raise Unavailable(f"{member}: no watch within {WATCH_DEADLINE} s") from late
@@ -206,6 +211,13 @@ class EtcdStore:
         request = pb.CompactionRequest(revision=revision)
         await self._call(self.rank()[0], lambda channel: channel.compact, request, deadline)
 
+    async def reread(self) -> None:
+        """Connect anew with the certificates as they are on disk now. Raises ConfigError, and changes nothing then."""
+        old, self._channels = self._channels, {name: Channel(name, self._credentials) for name in self._channels}
+        for channel in old.values():
+            self._leaving.append(asyncio.create_task(_leave(channel), name="etcd-old-channel"))
+        self._leaving = [task for task in self._leaving if not task.done()]
+
     async def close(self) -> None:
         """Let go of every connection."""
         if self._prober is not None:
@@ -214,16 +226,20 @@ class EtcdStore:
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
 
-async def _complete(call: Any) -> AsyncIterator[WatchBatch]:
-    """Put fragments together: a revision is complete when its last fragment has come."""
+async def _answers(call: Any) -> AsyncIterator[pb.WatchResponse]:
+    while (answer := await call.read()) is not grpc.aio.EOF:
+        yield answer
+
+
+async def complete_revisions(answers: AsyncIterator[pb.WatchResponse]) -> AsyncIterator[WatchBatch]:
+    """Put fragments together: what is told ends with a complete revision. Raises Compacted, Unavailable."""
     events: list[KeyValue] = []
-    while True:
-        answer = _check(await call.read())
+    async for answer in answers:
+        _check(answer)
         events.extend(_event(event) for event in answer.events)
-        if answer.fragment or not events:
-            continue
-        yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
-        events = []
+        if events and not answer.fragment:
+            yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
+            events = []
 
 
 def _event(event: pb.Event) -> KeyValue:
@@ -244,3 +260,9 @@ def _check(answer: Any) -> pb.WatchResponse:
 def _watch_error(error: grpc.aio.AioRpcError) -> StoreError:
     failure = store_error(error)
     return failure if isinstance(failure, Compacted) else Unavailable(str(failure))
+
+
+async def _leave(channel: Channel) -> None:
+    """A replaced connection: its calls end first, and its watch moves on."""
+    await asyncio.sleep(LEAVE_AFTER)
+    await channel.close()

@@ -48,6 +48,7 @@ class Loader:
         self._view = view
         self._prefixes = prefixes
         self._rolled_back = asyncio.Event()
+        self._loading = asyncio.Lock()
         self.loaded = asyncio.Event()
         self.loads = 0
         self.on_rollback: Callable[[], None] = lambda: None
@@ -103,6 +104,13 @@ class Loader:
 
     async def load(self) -> None:
         """Bring the whole view to one revision, in place. Raises Unavailable, Compacted."""
+        async with self._loading:
+            await self._load()
+        gc.freeze()  # a full collection would walk every table again and again
+        self.loads += 1
+        self.loaded.set()
+
+    async def _load(self) -> None:
         keys = self._keys
         head = await self._store.get_range(keys.config_current, keys.config_current + b"\0")
         listing = self._view.begin(head.revision)
@@ -114,9 +122,6 @@ class Loader:
             await self._take(listing, page)
         for _ in self._view.finish(listing):
             await asyncio.sleep(0)
-        gc.freeze()  # a full collection would walk every table again and again
-        self.loads += 1
-        self.loaded.set()
 
     async def _take(self, listing: Listing, page: Page) -> None:
         for count, record in enumerate(page.records):

@@ -37,6 +37,14 @@ class MemoryStore:
         """The only member."""
         return [self._name]
 
+    def is_up(self, member: str) -> bool:
+        """Always."""
+        return True
+
+    def latency(self, member: str) -> float:
+        """None worth telling."""
+        return 0.0
+
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """It leads itself."""
         return False

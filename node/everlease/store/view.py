@@ -58,8 +58,8 @@ class View:
 
     revision: the last complete one that the watch or a load has brought. current, config_revision: what
     `config/current` says and its mod revision (0: there is none). nodes: presence by node name. unreadable: records
-    that could not be decoded so far. on_presence(name, peer or None) and on_config(current or None, mod revision) are
-    called when one of them changed; both may be replaced.
+    that could not be decoded so far. newest_grant: the latest `granted_at` seen, seconds UTC. on_presence(name, peer or
+    None) and on_config(current or None, mod revision) are called when one of them changed; both may be replaced.
     """
 
     def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
@@ -69,6 +69,7 @@ class View:
         self.config_revision = 0
         self.nodes: dict[str, Peer] = {}
         self.unreadable = 0
+        self.newest_grant = 0
         self.ghosts: Ghosts | None = None
         self.on_presence: Callable[[str, Peer | None], None] = _ignore
         self.on_config: Callable[[Current | None, int], None] = _ignore
@@ -190,7 +191,8 @@ class View:
         if record.value is None:
             return table.delete(address, record.revision)
         try:
-            row = decode_row(record.value, record.revision)
+            row, granted_at = decode_row(record.value, record.revision)
+            self.newest_grant = max(self.newest_grant, granted_at)
         except BadRecord:
             self.unreadable += 1
             row = unreadable_row(record.revision)
