@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from lab.etcd import DEFAULTS, EtcdCluster, EtcdOptions
 from lab.netns import Lab, Namespace, Switch
 from lab.nodes import Node
+from lab.processes import wait_until
 
 FIRST_NETWORK = 77
+BUCKETS = 256
 
 
 class Site:
@@ -67,7 +69,17 @@ class Site:
             node.start()
         for node in self.nodes:
             node.wait_ready(timeout)
+        self.wait_agreed()
         return self
+
+    def wait_agreed(self, timeout: float = 15.0) -> None:
+        """Wait until each client has one owner. Nodes that do not know each other yet all answer, and alike."""
+        running = [node for node in self.nodes if node.ready()]
+        wait_until(
+            lambda: sum(node.metric("everlease_owned_buckets") for node in running) == BUCKETS,
+            timeout,
+            "the nodes divide the buckets between them",
+        )
 
     def simple(self, lifetime: str = "1h", more: str = "") -> str:
         """A document with a subnet and a pool of 10.N.16.0-10.N.255.250 for each link; `more` are keys of the top."""
