@@ -1,0 +1,98 @@
+"""Which member is asked, and when history counts as rolled back."""
+
+from __future__ import annotations
+
+from everlease.store.freshness import Freshness
+from everlease.store.members import LONGEST_EJECTION, Members
+
+
+def test_the_fastest_member_is_first() -> None:
+    members = Members(["a", "b", "c"])
+    for _ in range(5):
+        members.answered("a", 0.030)
+        members.answered("b", 0.002)
+        members.answered("c", 0.300)
+    assert members.rank() == ["b", "a", "c"]
+
+
+def test_one_miss_is_enough_to_ask_somebody_else_first() -> None:
+    members = Members(["a", "b"])
+    members.answered("a", 0.001)
+    members.missed("a", 1.0, now=0.0)
+    assert members.rank()[0] == "b"
+    assert members.is_up("a")
+
+
+def test_three_misses_in_a_row_eject_a_member_and_three_proofs_bring_it_back() -> None:
+    members = Members(["a", "b"])
+    for second in range(3):
+        members.missed("a", 1.0, now=float(second))
+    assert not members.is_up("a")
+    assert members.rank() == ["b", "a"]
+    for _ in range(2):
+        members.answered("a", 0.001)
+        assert not members.is_up("a")
+    members.answered("a", 0.001)
+    assert members.is_up("a")
+
+
+def test_a_proof_that_is_followed_by_a_miss_does_not_count() -> None:
+    members = Members(["a"])
+    for second in range(3):
+        members.missed("a", 1.0, now=float(second))
+    members.answered("a", 0.001)
+    members.answered("a", 0.001)
+    members.missed("a", 1.0, now=4.0)
+    members.answered("a", 0.001)
+    assert not members.is_up("a")
+
+
+def test_an_answer_between_misses_keeps_a_member_in() -> None:
+    members = Members(["a"])
+    for second in range(9):
+        members.missed("a", 1.0, now=float(second))
+        if second % 2:
+            members.answered("a", 0.001)
+    assert members.is_up("a")
+
+
+def test_an_ejected_member_is_probed_less_and_less_often() -> None:
+    members = Members(["a"])
+    now = 0.0
+    for _ in range(3):
+        members.missed("a", 0.5, now)
+    waits = []
+    for _ in range(7):
+        start = now
+        while not members.to_probe(now):
+            now += 0.5
+        waits.append(now - start)
+        members.missed("a", 0.5, now)
+    assert waits == sorted(waits) and waits[0] == 1.0 and waits[-1] == LONGEST_EJECTION
+
+
+def test_a_read_behind_what_was_seen_is_not_current_but_no_rollback() -> None:
+    freshness = Freshness()
+    assert freshness.is_current(10, cluster=1)
+    assert not freshness.is_current(9, cluster=1)
+    assert freshness.rollbacks == 0
+
+
+def test_a_transaction_behind_what_was_seen_before_it_was_sent_is_a_rollback() -> None:
+    freshness = Freshness()
+    told: list[int] = []
+    freshness.on_rollback = lambda: told.append(freshness.revision)
+    freshness.committed(0, 10, cluster=1)
+    assert freshness.committed(floor=5, revision=9, cluster=1)  # overtaken by another answer: no rollback
+    assert freshness.revision == 10
+    assert not freshness.committed(floor=10, revision=7, cluster=1)
+    assert told == [7]
+    assert freshness.is_current(8, cluster=1)
+
+
+def test_another_cluster_id_is_a_rollback_whatever_its_revision() -> None:
+    freshness = Freshness()
+    freshness.is_current(10, cluster=1)
+    assert freshness.is_current(50, cluster=2)
+    assert freshness.rollbacks == 1
+    assert freshness.committed(50, 51, cluster=2)
