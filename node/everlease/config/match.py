@@ -15,6 +15,7 @@ from everlease.config.problems import Path, Report, did_you_mean
 from everlease.core import classify
 from everlease.core.classify import OPERATORS, Predicate
 from everlease.wire import kinds, options4, relay4
+from everlease.wire.scalars import shown
 
 LONGEST_PATTERN: Final = 256
 _COMBINATIONS: Final = ("all", "any", "not")
@@ -126,18 +127,20 @@ def _digits(operator: str, text: str) -> bytes | tuple[bytes, ...]:
     """Part of a hardware address: hex digits in any grouping, even half an octet at the open end."""
     digits = re.sub("[:.-]", "", text)
     if not re.fullmatch("[0-9a-fA-F]{1,32}", digits):
-        raise ValueError(f"{text!r} is not the beginning or the end of a hardware address; write one like '02:00:5e'")
+        raise ValueError(
+            f"{shown(text)} is not the beginning or the end of a hardware address; write one like '02:00:5e'"
+        )
     if len(digits) % 2 == 0:
         return bytes.fromhex(digits)
     if operator == "contains":
-        raise ValueError(f"{text!r} has half an octet; write whole ones")
+        raise ValueError(f"{shown(text)} has half an octet; write whole ones")
     halves = "0123456789abcdef"
     return tuple(bytes.fromhex(digits + half if operator == "prefix" else half + digits) for half in halves)
 
 
 def _text(value: Any) -> bytes:
     if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
-        raise ValueError(f"{value!r} is not text; put it in quotes")
+        raise ValueError(f"{shown(value)} is not text; put it in quotes")
     return str(value).encode(errors="surrogateescape")
 
 
@@ -148,7 +151,9 @@ def _pattern(value: Any) -> bytes:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as problem:
-        raise ValueError(f"{value!r} is not a regular expression: {problem}") from None
+        raise ValueError(f"{shown(value)} is not a regular expression: {problem}") from None
     if _REPEATED_REPEAT.search(pattern):
-        raise ValueError(f"{value!r} repeats a repetition: a client could keep a node busy for hours; write it flat")
+        raise ValueError(
+            f"{shown(value)} repeats a repetition: a client could keep a node busy for hours; write it flat"
+        )
     return pattern

@@ -12,7 +12,7 @@ from typing import Final
 from everlease.config import schema
 from everlease.config.levels import Compiler
 from everlease.config.problems import Path
-from everlease.config.ranges import Range, text
+from everlease.config.ranges import Range
 from everlease.config.values import show
 from everlease.core.model import Parameters, Reservation
 
@@ -47,6 +47,7 @@ class Place:
     network: str
     span: Range
     unusable: frozenset[int]
+    prefix: str
     above: Sequence[Parameters]
 
 
@@ -94,7 +95,7 @@ def _keep(reservation: Reservation, here: Path, place: Place, compiler: Compiler
     if not address:
         return
     if not place.span[0] <= address <= place.span[1]:
-        report.add((*here, "address"), f"{show(address)} is outside the prefix {text(place.span)}; move one of them")
+        report.add((*here, "address"), f"{show(address)} is outside the prefix {place.prefix}; move one of them")
     elif address in place.unusable:
         report.add((*here, "address"), f"{show(address)} is the subnet's network or broadcast address; take another")
     other = taken.addresses.setdefault((place.space, address), here)

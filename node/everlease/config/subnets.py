@@ -56,7 +56,7 @@ def compile_subnet(subnet: schema.Subnet, path: Path, above: Above, compiler: Co
     levels = (own, *above.parameters)
     span = span_of(subnet.prefix)
     unusable = frozenset(span) if subnet.prefix[1] <= 30 else frozenset[int]()
-    place = Place(subnet.id, subnet.space, above.network, span, unusable, levels)
+    place = Place(subnet.id, subnet.space, above.network, span, unusable, cidr(subnet), levels)
     kept = compile_reservations(subnet.reservations, (*path, "reservations"), place, compiler, taken)
     exclude = _exclusions(subnet, path, span, compiler)
     routers = _routers(levels)

@@ -15,10 +15,35 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from everlease.config.problems import MOST_KEPT, Finding, Path, did_you_mean
-from everlease.config.schema import Document
+from everlease.config.reservations import KINDS
+from everlease.config.schema import (
+    ClientClass,
+    Cluster,
+    Document,
+    Limits,
+    PingCheck,
+    Pool,
+    Reservation,
+    SharedNetwork,
+    Subnet,
+)
+from everlease.wire.scalars import shown
 
 ROUNDS: Final = 8
 """Cutting a part out can show an error above it, one level at a time; the schema is four levels deep."""
+
+_PLACES: Final[dict[type[BaseModel], str]] = {
+    Document: "at the top of the document",
+    SharedNetwork: "under shared-networks",
+    Subnet: "in a subnet",
+    Pool: "in a pool",
+    Reservation: "in a reservation",
+    ClientClass: "under client-classes",
+    Cluster: "under cluster",
+    Limits: "under limits",
+    PingCheck: "under ping-check",
+}
+"""Where a key that stands in the wrong mapping may belong."""
 
 _KIND_WORDS: Final = {
     "list_type": "write a list, or leave the key out",
@@ -82,27 +107,36 @@ def _message(error: ErrorDetails) -> str:
     last = str(error["loc"][-1]) if error["loc"] else ""
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _keys(error["loc"][:-1])
-        near = did_you_mean(last, known)
-        return f'unknown key "{last}"{near or "; known are " + ", ".join(sorted(known))}'
+        return _unknown_key(last, _keys(error["loc"][:-1]))
     if kind == "missing":
         return f'"{last}" is missing'
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
         choices = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")]
-        return f"{given!r} is not possible; write {' or '.join(choices)}{did_you_mean(str(given), choices)}"
+        return f"{shown(given)} is not possible; write {' or '.join(choices)}{did_you_mean(str(given), choices)}"
     if kind in _KIND_WORDS:
-        shown = "" if isinstance(given, dict | list) else f"{given!r} does not fit; "
+        shown = "" if isinstance(given, dict | list) else f"{shown(given)} does not fit; "
         return shown + _KIND_WORDS[kind]
     if kind == "string_pattern_mismatch":
-        return f"{given!r} has characters or a length that are not allowed; it must match {context['pattern']}"
-    return f"{error['msg'].replace('Input should', 'the value should')}; given was {given!r}"
+        return f"{shown(given)} has characters or a length that are not allowed; it must match {context['pattern']}"
+    return f"{error['msg'].replace('Input should', 'the value should')}; given was {shown(given)}"
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    homes = [place for model, place in _PLACES.items() if key in _aliases(model)]
+    if homes:
+        return f'"{key}" has no meaning here; write it {" or ".join(homes)}'
+    return f'unknown key "{key}"{did_you_mean(key, known) or "; known are " + ", ".join(sorted(known))}'
+
+
+def _aliases(model: type[BaseModel]) -> list[str]:
+    return [str(info.alias) for info in model.model_fields.values()]
 
 
 def _keys(path: Path) -> list[str]:
     """The keys that the mapping at `path` may have, by the schema."""
-    return [str(info.alias) for info in _model_at(path).model_fields.values()]
+    return _aliases(_model_at(path))
 
 
 def _model_at(path: Path) -> type[BaseModel]:
@@ -124,7 +158,7 @@ def _model(annotation: Any) -> type[BaseModel]:
 def _target(error: ErrorDetails) -> Path:
     """What to cut out: the value itself; the whole mapping when a required key of it is missing or wrong."""
     path = _place(error)
-    while len(path) > 1 and isinstance(path[-2], int) and _is_required(path):
+    while len(path) > 1 and isinstance(path[-2], int) and (_is_required(path) or path[-1] in KINDS):
         path = path[:-1]
     return path
 

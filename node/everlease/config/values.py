@@ -11,6 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from typing import Final
 
 from everlease.core.lifecycle import INFINITE
+from everlease.wire.scalars import shown
 
 AUTO: Final = "auto"
 
@@ -47,7 +48,7 @@ def number_with_unit(value: object) -> float:
         return value
     parts = _DURATION.findall(value) if isinstance(value, str) else []
     if not parts or _DURATION.sub("", str(value)).strip():
-        raise ValueError(f"{value!r} is not a duration; write one like 500ms, 30s, 1h, 7d or 1h30m")
+        raise ValueError(f"{shown(value)} is not a duration; write one like 500ms, 30s, 1h, 7d or 1h30m")
     return float(sum(float(amount) * _UNITS[unit] for amount, unit in parts))
 
 
@@ -57,9 +58,9 @@ def lifetime(value: object) -> int:
         return INFINITE
     seconds = number_with_unit(value)
     if seconds != int(seconds):
-        raise ValueError(f"{value!r} is not whole seconds; lifetimes are")
+        raise ValueError(f"{shown(value)} is not whole seconds; lifetimes are")
     if not 1 <= seconds < INFINITE:
-        raise ValueError(f"{value!r} is out of range; write 1s or more, or infinite")
+        raise ValueError(f"{shown(value)} is out of range; write 1s or more, or infinite")
     return int(seconds)
 
 
@@ -67,7 +68,7 @@ def whole_seconds(value: object) -> int:
     """Whole seconds of a duration, 0 included."""
     seconds = number_with_unit(value)
     if seconds != int(seconds) or seconds >= INFINITE:
-        raise ValueError(f"{value!r} is not whole seconds, or far too many; write a duration like 30s, 1h or 7d")
+        raise ValueError(f"{shown(value)} is not whole seconds, or far too many; write a duration like 30s, 1h or 7d")
     return int(seconds)
 
 
@@ -76,7 +77,7 @@ def size(value: object) -> int:
     match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
     unit = match[2].upper().replace("IB", "iB") if match else ""
     if match is None or unit not in _SIZES:
-        raise ValueError(f"{value!r} is not a size; write one like 8GB or 512MiB")
+        raise ValueError(f"{shown(value)} is not a size; write one like 8GB or 512MiB")
     return int(float(match[1]) * _SIZES[unit])
 
 
@@ -88,7 +89,7 @@ def rate(value: object) -> float:
         _RATE.fullmatch(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     )
     if match is None:
-        raise ValueError(f"{value!r} is not a rate; write one like 10/s or 90/min, or off")
+        raise ValueError(f"{shown(value)} is not a rate; write one like 10/s or 90/min, or off")
     return float(match[1]) / {"s": 1, "m": 60, "h": 3600}[(match[2] or "s")[0]]
 
 
@@ -97,7 +98,7 @@ def address(value: object) -> int:
     try:
         return int(IPv4Address(value if isinstance(value, str) else repr(value)))
     except AddressValueError:
-        raise ValueError(f"{value!r} is not an IPv4 address; write one like 192.0.2.1") from None
+        raise ValueError(f"{shown(value)} is not an IPv4 address; write one like 192.0.2.1") from None
 
 
 def show(value: int) -> str:
@@ -113,9 +114,9 @@ def prefix(value: object) -> tuple[int, int]:
     except (AddressValueError, NetmaskValueError):
         network = None
     if network is None or not network.prefixlen:
-        raise ValueError(f"{value!r} is not a prefix; write one like 10.77.0.0/16")
+        raise ValueError(f"{shown(value)} is not a prefix; write one like 10.77.0.0/16")
     if str(network.network_address) != text.partition("/")[0]:
-        raise ValueError(f"{value!r} has host bits set; the prefix is {network}")
+        raise ValueError(f"{shown(value)} has host bits set; the prefix is {network}")
     return int(network.network_address), network.prefixlen
 
 
@@ -132,16 +133,16 @@ def address_range(value: object) -> tuple[int, int]:
     except ValueError as problem:
         if "host bits" in str(problem):
             raise
-        raise ValueError(f"{value!r} is not a range; write one like 10.1.0.10-10.1.0.99 or 10.1.0.0/24") from None
+        raise ValueError(f"{shown(value)} is not a range; write one like 10.1.0.10-10.1.0.99 or 10.1.0.0/24") from None
     if first > last:
-        raise ValueError(f"{value!r} ends before it starts; write {last_text}-{first_text}")
+        raise ValueError(f"{shown(value)} ends before it starts; write {last_text}-{first_text}")
     return first, last
 
 
 def host_name(value: object) -> str:
     """A host name of letters, digits and hyphens (RFC 1123), with or without a domain."""
     if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise ValueError(f"{value!r} is not a host name; use letters, digits and hyphens, at most 63 in a label")
+        raise ValueError(f"{shown(value)} is not a host name; use letters, digits and hyphens, at most 63 in a label")
     return value
 
 
@@ -151,10 +152,10 @@ def hardware(value: object) -> bytes:
     prefixed = _HTYPE.fullmatch(text)
     octets = hex_octets(prefixed[2] if prefixed else text)
     if octets is None or not 1 <= len(octets) <= 16:
-        raise ValueError(f"{value!r} is not a hardware address; write one like 02:00:00:00:00:01")
+        raise ValueError(f"{shown(value)} is not a hardware address; write one like 02:00:00:00:00:01")
     htype = int(prefixed[1]) if prefixed else _DEFAULT_HTYPE.get(len(octets), 0)
     if not 1 <= htype <= 255:
-        raise ValueError(f"{value!r} has {len(octets)} octets; put its hardware type before it, like 32/00:11:...")
+        raise ValueError(f"{shown(value)} has {len(octets)} octets; put its hardware type before it, like 32/00:11:...")
     return bytes((htype,)) + octets
 
 
@@ -171,16 +172,16 @@ def identifier(value: object) -> bytes:
 
 def _identifier(value: object) -> bytes:
     if not isinstance(value, str | int) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is not an identifier; write hex like 01:0a:0b, or text")
+        raise ValueError(f"{shown(value)} is not an identifier; write hex like 01:0a:0b, or text")
     text = str(value)
     if len(text) >= 2 and text[0] == text[-1] == "'":
         return text[1:-1].encode(errors="surrogateescape")
     octets = hex_octets(text)
     if octets is not None and _PLAIN.fullmatch(text) and len(octets) > 1:
-        raise ValueError(f"{text!r} may be hex or text; write 0x{text} for octets, or \"'{text}'\" for text")
+        raise ValueError(f"{shown(text)} may be hex or text; write 0x{text} for octets, or \"'{text}'\" for text")
     if text[:2] in ("0x", "0X"):
         if not _PLAIN.fullmatch(text[2:]):
-            raise ValueError(f"{text!r} is not pairs of hex digits")
+            raise ValueError(f"{shown(text)} is not pairs of hex digits")
         return bytes.fromhex(text[2:])
     is_hex = octets is not None and not _CISCO.fullmatch(text) and not _PLAIN.fullmatch(text)
     return octets if is_hex and octets is not None else text.encode(errors="surrogateescape")
