@@ -79,9 +79,9 @@ class Channel:
         )
         return method
 
-    async def close(self) -> None:
-        """Drop the connection and every call on it."""
-        await self._channel.close()
+    async def close(self, grace: float | None = None) -> None:
+        """Drop the connection; calls on it have `grace` seconds to end."""
+        await self._channel.close(grace)
 
 
 def target_of(endpoint: str) -> tuple[str, bool]:

@@ -33,6 +33,12 @@ WATCH_DEADLINE = 2.0
 LEAVE_AFTER = 10.0
 """Seconds for the calls on a connection that was replaced; each has a deadline below this."""
 
+DRAIN = 5.0
+"""Seconds that calls on a replaced connection may still take: more than any transaction's deadline."""
+
+_SIGN_IN_AGAIN = ("invalid auth token", "user name is empty", "permission denied")
+"""Why a watch is cancelled when the token is missing or not good any more: 3.4.23 says the first, others the last."""
+
 _HAS_LEADER = ("hasleader", "true")
 
 
@@ -85,10 +91,11 @@ class EtcdStore:
 
     async def _call(self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float) -> Any:
         """One call to one member; authenticates and repeats it once if etcd asks for that."""
+        token = self._token
         try:
             return await self._attempt(member, pick, request, deadline)
         except Unauthenticated:
-            await self._sign_in(member, deadline)
+            await self._sign_in(member, deadline, token)
         try:
             return await self._attempt(member, pick, request, deadline)
         except Unauthenticated as refused:
@@ -109,15 +116,18 @@ class EtcdStore:
         self._members.answered(member, time.monotonic() - started)
         return answer
 
-    async def _sign_in(self, member: str, deadline: float) -> None:
-        """Get a new token; callers that come meanwhile wait for the same one."""
+    async def _sign_in(self, member: str, deadline: float, refused: str) -> None:
+        """Get another token than the `refused` one; callers that come meanwhile wait for the same."""
+        if not self._credentials.username:
+            raise Unavailable("etcd asks for a user, and none was given")
+        if self._token != refused:
+            return
         if self._signing_in is None or self._signing_in.done():
             self._signing_in = asyncio.create_task(self._authenticate(member, deadline))
         await asyncio.shield(self._signing_in)
 
     async def _authenticate(self, member: str, deadline: float) -> None:
         request = pb.AuthenticateRequest(name=self._credentials.username, password=self._credentials.password)
-        self._token = ""
         try:
             answer = await self._channels[member].authenticate(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
@@ -181,8 +191,8 @@ class EtcdStore:
 
     async def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
         """Events from `revision` on, of complete revisions only, from the best member until it is lost."""
-        member = self.rank()[0]
-        metadata = [_HAS_LEADER, *([("token", self._token)] if self._token else [])]
+        member, token = self.rank()[0], self._token
+        metadata = [_HAS_LEADER, *([("token", token)] if token else [])]
         call = self._channels[member].watch(metadata=metadata, wait_for_ready=False)
         create = pb.WatchCreateRequest(key=start, range_end=end, start_revision=revision, fragment=True)
         try:
@@ -195,6 +205,9 @@ class EtcdStore:
         except TimeoutError as late:
             self._members.missed(member, WATCH_DEADLINE, time.monotonic())
             raise Unavailable(f"{member}: no watch within {WATCH_DEADLINE} s") from late
+        except Unauthenticated as refused:
+            await self._sign_in(member, WATCH_DEADLINE, token)
+            raise Unavailable(str(refused)) from refused
         except grpc.aio.AioRpcError as error:
             self._members.missed(member, 0.0, time.monotonic())
             raise _watch_error(error) from error
@@ -217,6 +230,13 @@ class EtcdStore:
         for channel in old.values():
             self._leaving.append(asyncio.create_task(_leave(channel), name="etcd-old-channel"))
         self._leaving = [task for task in self._leaving if not task.done()]
+
+    async def renew_credentials(self, credentials: Credentials) -> None:
+        """Connect anew with other files or another user; calls under way on the old connections may finish."""
+        fresh = {endpoint: Channel(endpoint, credentials) for endpoint in self._channels}
+        old, self._channels = self._channels, fresh
+        self._credentials, self._token = credentials, ""
+        await asyncio.gather(*(channel.close(DRAIN) for channel in old.values()))
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -252,6 +272,8 @@ def _check(answer: Any) -> pb.WatchResponse:
         raise Unavailable("the watch ended")
     if answer.compact_revision:
         raise Compacted(answer.cancel_reason or "compacted", answer.compact_revision)
+    if answer.canceled and any(words in answer.cancel_reason for words in _SIGN_IN_AGAIN):
+        raise Unauthenticated(answer.cancel_reason)
     if answer.canceled:
         raise Unavailable(f"watch cancelled: {answer.cancel_reason}")
     return answer

@@ -1,0 +1,262 @@
+"""The etcd client against members that hang, refuse, ask for users and certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import EtcdScope
+from everlease.errors import ConfigError
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store.api import Compacted, NoSpace, Unavailable, WatchBatch
+from everlease.store.channel import Credentials, target_of
+from everlease.store.etcd import EtcdStore
+from everlease.store.keys import Keys
+from everlease.store.maintenance import Maintenance
+from everlease.store.txn import Leaf, single
+from lab.etcd import EtcdCluster, EtcdOptions, free_ports
+from lab.processes import Process, run
+from store.makers import ALICE, BOB, grant, request
+
+pytestmark = pytest.mark.etcd
+KEYS = Keys("/test")
+A, B = 0x0A4D0001, 0x0A4D0002
+HARMLESS = single(Leaf({b"/nothing": 0}))
+
+
+def test_endpoints_are_written_with_or_without_a_scheme() -> None:
+    assert target_of("http://a:2379/") == ("a:2379", False)
+    assert target_of("https://[fd00::1]:2379") == ("[fd00::1]:2379", True)
+    assert target_of("a:2379") == ("a:2379", False)
+    with pytest.raises(ConfigError):
+        target_of("ftp://a:2379")
+
+
+async def test_a_hanging_member_costs_one_deadline_and_is_then_passed_over(
+    start_etcd: Callable[..., EtcdCluster],
+) -> None:
+    cluster = start_etcd(members=3)
+    victim = (cluster.leader() + 1) % 3
+    store = EtcdStore(cluster.endpoints)
+    store.start_probing()
+    name = cluster.endpoints[victim]
+    cluster.pause(victim)
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        await store.batch(HARMLESS, 0.4, name)
+    assert time.monotonic() - started < 2
+    assert store.rank()[0] != name
+    assert (await store.batch(HARMLESS, 2.0)).results[0].succeeded
+    page = await store.get_range(KEYS.watched, KEYS.watched_end)
+    assert page.records == []
+    await until(lambda: not store.is_up(name))
+    cluster.resume(victim)
+    await until(lambda: store.is_up(name), 20)
+    await store.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_nobody_there_is_unavailable_at_once() -> None:
+    store = EtcdStore([f"http://127.0.0.1:{port}" for port in free_ports(2)])
+    with pytest.raises(Unavailable):
+        await store.batch(HARMLESS, 2.0)
+    with pytest.raises(Unavailable):
+        await store.get_range(KEYS.watched, KEYS.watched_end, deadline=2.0)
+    with pytest.raises(Unavailable):
+        await anext(aiter(store.watch(KEYS.watched, KEYS.watched_end, 1)))
+    assert not await store.has_no_leader()
+    await store.close()
+
+
+async def test_a_member_without_its_majority_says_that_there_is_no_leader(
+    start_etcd: Callable[..., EtcdCluster],
+) -> None:
+    cluster = start_etcd(members=3)
+    store = EtcdStore(cluster.endpoints)
+    assert not await store.has_no_leader()
+    cluster.kill(0)
+    cluster.kill(1)
+    leaderless = False
+    async with asyncio.timeout(10):
+        while not leaderless:
+            leaderless = await store.has_no_leader(0.5)
+    with pytest.raises(Unavailable):
+        await store.batch(HARMLESS, 0.5, cluster.endpoints[2])
+    await store.close()
+
+
+async def test_a_full_quota_is_no_space_and_not_a_bad_request(start_etcd: Callable[..., EtcdCluster]) -> None:
+    cluster = start_etcd(members=1, options=EtcdOptions(quota=1 << 20))
+    store = EtcdStore(cluster.endpoints)
+    flat = pb.TxnRequest(success=[pb.RequestOp(request_put=pb.PutRequest(key=b"/big", value=b"x" * 300_000))])
+    with pytest.raises(NoSpace):
+        for _ in range(20):
+            await store.batch(flat.SerializeToString(), 5.0)
+    assert (await store.status(cluster.endpoints[0])).errors
+    await store.close()
+
+
+async def test_a_leader_hands_over_when_asked(start_etcd: Callable[..., EtcdCluster]) -> None:
+    cluster = start_etcd(members=3)
+    store = EtcdStore(cluster.endpoints)
+    leader = cluster.leader()
+    heir = cluster.endpoints[(leader + 1) % 3]
+    target = (await store.status(heir)).header.member_id
+    await store.move_leader(cluster.endpoints[leader], target)
+    async with asyncio.timeout(5):
+        while (await store.status(heir)).leader != target:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await store.close()
+
+
+async def test_compacting_twice_is_said(etcd: EtcdScope) -> None:
+    store = EtcdStore(etcd.endpoints)
+    revision = (await store.batch(request(Keys(etcd.prefix), grant(A)), 2.0)).revision
+    await store.compact(revision)
+    with pytest.raises(Compacted):
+        await store.compact(revision)
+    await store.close()
+
+
+# --- users ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def guarded(start_etcd: Callable[..., EtcdCluster]) -> AsyncIterator[EtcdCluster]:
+    cluster = start_etcd(members=1)
+    for words in ("user add root:secret", "user grant-role root root", "user add node:word", "role add lease"):
+        cluster.etcdctl(*words.split())
+    cluster.etcdctl("role", "grant-permission", "lease", "readwrite", "/test/", "--prefix=true")
+    cluster.etcdctl("user", "grant-role", "node", "lease")
+    cluster.etcdctl("auth", "enable")
+    yield cluster
+
+
+async def first_event(store: EtcdStore, revision: int) -> WatchBatch:
+    async for batch in store.watch(KEYS.watched, KEYS.watched_end, revision):
+        return batch
+    raise AssertionError("the watch ended")
+
+
+async def test_a_user_signs_in_once_for_many_calls_and_again_when_its_token_is_gone(guarded: EtcdCluster) -> None:
+    store = EtcdStore(guarded.endpoints, Credentials(username="node", password="word"))
+    changes = [grant(A + n, b"\x01%d" % n) for n in range(5)]
+    results = await asyncio.gather(*(store.batch(request(KEYS, change), 2.0) for change in changes))
+    assert all(one.results[0].succeeded for one in results)
+    assert len((await first_event(store, results[0].revision)).events) >= 1
+    store._token = "gone.1"  # what a member that restarted from a snapshot makes of it
+    with pytest.raises(Unavailable):
+        await first_event(store, results[0].revision)
+    assert await first_event(store, results[0].revision)
+    store._token = "gone.2"
+    assert (await store.batch(request(KEYS, grant(B + 9, BOB)), 2.0)).results[0].succeeded
+    await store.close()
+
+
+async def test_a_wrong_password_or_no_user_is_unavailable_and_says_why(guarded: EtcdCluster) -> None:
+    wrong = EtcdStore(guarded.endpoints, Credentials(username="node", password="guess"))
+    with pytest.raises(Unavailable, match="authentication"):
+        await wrong.batch(request(KEYS, grant(A, ALICE)), 2.0)
+    nobody = EtcdStore(guarded.endpoints)
+    with pytest.raises(Unavailable, match="asks for a user"):
+        await nobody.batch(request(KEYS, grant(A, ALICE)), 2.0)
+    for store in (wrong, nobody):
+        await store.close()
+
+
+# --- certificates --------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, name: str, signer: str = "") -> None:
+    """name.key and name.crt for 127.0.0.1, signed by `signer` or by itself."""
+    key, crt = folder / f"{name}.key", folder / f"{name}.crt"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    by = ["-CA", str(folder / f"{signer}.crt"), "-CAkey", str(folder / f"{signer}.key")] if signer else []
+    extensions = (
+        [] if not signer else ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+    )
+    run([*make, "-keyout", str(key), "-out", str(crt), "-days", "2", "-subj", f"/CN={name}", *by, *extensions])
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> AsyncIterator[str]:
+    """The endpoint of a member that wants a certificate of its own authority; the files lie in tmp_path."""
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "server", "ca")
+    certificate(tmp_path, "node", "ca")
+    certificate(tmp_path, "stranger")
+    client, peer = free_ports(2)
+    url = f"https://127.0.0.1:{client}"
+    argv = [
+        "etcd", f"--data-dir={tmp_path / 'data'}", f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+        f"--initial-cluster=default=http://127.0.0.1:{peer}", f"--cert-file={tmp_path / 'server.crt'}",
+        f"--key-file={tmp_path / 'server.key'}", f"--trusted-ca-file={tmp_path / 'ca.crt'}", "--client-cert-auth",
+    ]  # fmt: skip
+    process = Process(argv, tmp_path / "etcd.log")
+    yield url
+    process.kill()
+
+
+def files(folder: Path, name: str) -> Credentials:
+    return Credentials(folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
+
+
+async def test_mutual_tls_lets_in_who_has_a_certificate_and_nobody_else(secured: str, tmp_path: Path) -> None:
+    store = EtcdStore([secured], files(tmp_path, "node"))
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                assert (await store.batch(request(KEYS, grant(A)), 1.0)).revision
+                break
+            except Unavailable:
+                await asyncio.sleep(0.1)
+    stranger = EtcdStore([secured], files(tmp_path, "stranger"))
+    with pytest.raises(Unavailable):
+        await stranger.batch(HARMLESS, 1.0)
+    certificate(tmp_path, "node", "ca")  # rotated
+    await store.renew_credentials(files(tmp_path, "node"))
+    assert (await store.batch(HARMLESS, 2.0)).results[0].succeeded
+    with pytest.raises(ConfigError, match=r"missing\.key"):
+        EtcdStore([secured], files(tmp_path, "missing"))
+    for one in (store, stranger):
+        await one.close()
+
+
+# --- upkeep --------------------------------------------------------------------------------------------------------
+
+
+async def test_upkeep_lists_members_tells_status_and_compacts(etcd3_members: EtcdScope) -> None:
+    upkeep = Maintenance()
+    endpoint = etcd3_members.endpoints[0]
+    members = await upkeep.members(endpoint)
+    assert sorted(one.name for one in members) == ["etcd0", "etcd1", "etcd2"]
+    status = await upkeep.status(endpoint)
+    assert status.leader in [one.id for one in members] and status.size > 0
+    store = EtcdStore(etcd3_members.endpoints)
+    revision = (await store.batch(request(Keys(etcd3_members.prefix), grant(A)), 2.0)).revision
+    await upkeep.compact(endpoint, revision)
+    with pytest.raises(Compacted):
+        await store.compact(revision)
+    await store.close()
+    upkeep.close()
+
+
+async def test_upkeep_of_a_member_that_hangs_ends_with_its_deadline(start_etcd: Callable[..., EtcdCluster]) -> None:
+    cluster = start_etcd(members=1)
+    cluster.pause(0)
+    upkeep = Maintenance()
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        await upkeep.status(cluster.endpoints[0], deadline=0.5)
+    assert time.monotonic() - started < 3
+    upkeep.close()
