@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import grpc
 
 from everlease.admin.answers import answered
 from everlease.admin.convert import dotted, duration, node_state, timestamp
-from everlease.metrics import owned_buckets
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
 from everlease.runtime.lifeline import SERVING
@@ -25,6 +26,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         """All nodes and all store members, as of now."""
         rooms = self._rooms
         config, store = rooms.configuration.current, rooms.store
+        buckets = rooms.membership.buckets()
         others = sorted(rooms.membership.members.values(), key=lambda member: member.name)
         return pb.ClusterStatus(
             observer=rooms.name,
@@ -34,14 +36,14 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             view_revision=rooms.view.revision,
             echo_age=duration(rooms.clock.boot() - rooms.lifeline.echo_at),
             leases=len(rooms.view),
-            nodes=[self._own(), *map(self._other, others)],
+            nodes=[self._own(buckets), *(self._other(member, buckets) for member in others)],
             members=[
                 pb.StoreMember(endpoint=name, up=store.is_up(name), latency=duration(store.latency(name)))
                 for name in sorted(store.rank())
             ],
         )
 
-    def _own(self) -> pb.Node:
+    def _own(self, buckets: Mapping[str, int]) -> pb.Node:
         """This node, of which more is known than its presence says."""
         rooms, membership = self._rooms, self._rooms.membership
         config, lifeline, clock = rooms.configuration.current, rooms.lifeline, rooms.clock
@@ -60,13 +62,13 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             server_identifiers=[
                 dotted(each) for each in sorted({each for own in membership.links.values() for each in own})
             ],
-            owned_buckets=self._buckets(rooms.name),
+            owned_buckets=buckets.get(rooms.name, 0),
             clock_offset=duration(clock.wall() - clock.now()),
             boot_id=membership.boot_id,
             observer=True,
         )
 
-    def _other(self, member: Member) -> pb.Node:
+    def _other(self, member: Member, buckets: Mapping[str, int]) -> pb.Node:
         """Another node, by its presence."""
         membership, clock, presence = self._rooms.membership, self._rooms.clock, member.presence
         age = clock.boot() - member.seen_at
@@ -82,7 +84,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             config_revision=presence.config,
             view_revision=presence.view,
             server_identifiers=[dotted(each) for each in sorted(member.identifiers)],
-            owned_buckets=self._buckets(member.name),
+            owned_buckets=buckets.get(member.name, 0),
             clock_offset=duration(member.offset - clock.later),
             boot_id=presence.boot,
         )
@@ -94,6 +96,3 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         if member.presence.state != SERVING:
             return f"says of itself that it is {member.presence.state}"
         return ""
-
-    def _buckets(self, name: str) -> int:
-        return owned_buckets(self._rooms.membership.eligible)[name]

@@ -25,6 +25,7 @@ from everlease.errors import WireError
 from everlease.pb.admin.v1 import explain_service_pb2 as pb
 from everlease.pb.admin.v1 import explain_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
+from everlease.store.records import undotted
 from everlease.wire import options4
 from everlease.wire import v4 as wire
 from everlease.wire.kinds import Value
@@ -103,23 +104,36 @@ class ExplainService(explain_service_pb2_grpc.ExplainServiceServicer):
         membership = self._rooms.membership
         if request.relay:
             relay = address_of(request.relay, "relay")
-            return _Scene(membership.peers("", relay), "", relay, (), [f"heard through relay {request.relay}"])
+            own = membership.own
+            heard = own is not None and request.relay in own.presence.relays
+            peers = self._without_me(membership.peers("", relay), heard)
+            return _Scene(peers, "", relay, (), [f"heard through relay {request.relay}"])
         served = self._links()
-        if request.link and request.link not in served:
-            raise invalid("link", f"no node serves {request.link!r}; links: {', '.join(served) or 'none'}")
-        if not request.link and len(served) != 1:
-            raise invalid("location", f"say where the client is: a relay, or one of the links {', '.join(served)}")
-        link = request.link or next(iter(served))
-        return _Scene(membership.peers(link, 0), link, 0, served[link], [f"heard on link {link}"])
+        link = request.link or (next(iter(served)) if len(served) == 1 else "")
+        place = membership.places.get(link, link)
+        if not link:
+            raise invalid("location", f"say where the client is: a relay, or a link of {', '.join(served) or 'none'}")
+        if place not in served:
+            raise invalid("link", f"no node serves {link!r}; links that are served: {', '.join(served) or 'none'}")
+        peers = self._without_me(membership.peers(link, 0), place in membership.links)
+        return _Scene(peers, link, 0, served[place], [f"heard on link {link}"])
+
+    def _without_me(self, peers: Peers, here: bool) -> Peers:
+        """The packet path asks only about what it heard; here somebody may ask about another node's clients."""
+        names = peers.names - {peers.me}
+        if here or not names:
+            return peers
+        order = tuple(tuple(name for name in each if name != peers.me) for each in peers.order)
+        return Peers(peers.me, names, order, peers.owned, peers.identifiers)
 
     def _links(self) -> dict[str, tuple[int, ...]]:
         """Links that any node serves, with that node's addresses; our own word first."""
         membership = self._rooms.membership
         found = {link: own for link, own in membership.links.items() if link}
         for member in membership.members.values():
-            for link in member.links:
+            for link, addresses in member.presence.links.items():
                 if link:
-                    found.setdefault(link, tuple(sorted(member.identifiers)))
+                    found.setdefault(link, tuple(map(undotted, addresses)))
         return found
 
     def _situation(self, scene: _Scene, config: Config) -> Situation:

@@ -6,16 +6,13 @@ The law of this file: names and labels are promises, units are base units, and n
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric
 
 from everlease import __version__
-from everlease.core.answering import rendezvous
 from everlease.core.situation import BUCKETS
 from everlease.metrics.shapes import PAUSE, V4, Labels, alone, by, counter, gauge, histogram
 from everlease.metrics.usage import ROW_STATES, Usages
@@ -40,12 +37,6 @@ def collect(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
     yield from _build()
     for collector in _LIBRARY:
         yield from collector.collect()
-
-
-@lru_cache(maxsize=8)
-def owned_buckets(names: frozenset[str]) -> Counter[str]:
-    """How many client buckets, of 256, each of these nodes answers first."""
-    return Counter(order[0] for order in rendezvous(names) if order)
 
 
 def _leases(rooms: Rooms) -> Iterator[Metric]:
@@ -108,7 +99,7 @@ def _node(rooms: Rooms) -> Iterator[Metric]:
     yield from gauge(
         "everlease_owned_buckets",
         f"Client buckets, of {BUCKETS}, that this node answers first among all eligible nodes.",
-        alone(owned_buckets(membership.eligible)[rooms.name]),
+        alone(membership.buckets().get(rooms.name, 0)),
     )
     offset = alone(clock.wall() - clock.now())
     yield from gauge("everlease_clock_offset_seconds", "This host's wall clock less cluster time.", offset)

@@ -1,0 +1,109 @@
+"""The server: what an outsider needs to know of it is its port."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_status import rpc_status
+
+from admin.furnished import lease, put_leases
+from everlease.admin import server
+from everlease.admin.answers import Refusal, invalid, status_of
+from everlease.errors import ConfigError
+from everlease.runtime.rooms import Rooms
+from everlease.store.api import Unavailable
+
+
+def ask(port: int, service: str, method: str, **fields: Any) -> dict[str, Any]:
+    """A client that has never seen our .proto files: everything it knows, the server told it."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        described = pool.FindServiceByName(service).FindMethodByName(method)
+        call = channel.unary_unary(
+            f"/{service}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        return MessageToDict(call(GetMessageClass(described.input_type)(**fields), timeout=5))
+
+
+async def test_a_client_that_knows_only_reflection_can_use_every_service(rooms: Rooms, api: server.Handle) -> None:
+    await put_leases(rooms, [(0x0A4D1000, lease(1))])
+
+    async def answer(service: str, method: str, **fields: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(ask, api.port, f"everlease.admin.v1.{service}", method, **fields)
+
+    assert (await answer("LeaseService", "ListLeases"))["leases"][0]["state"] == "LEASE_STATE_BOUND"
+    assert (await answer("SubnetService", "GetSubnet", id=1))["usage"]["leased"] == "1"
+    assert (await answer("ConfigService", "GetConfig"))["revision"] == "1"
+    assert (await answer("ClusterService", "GetStatus"))["nodes"][0]["state"] == "NODE_STATE_SERVING"
+    explained = await answer("ExplainService", "Explain", hardware_address="02:00:00:00:00:01")
+    assert explained["address"] == "10.77.0.10"
+
+
+async def test_reflection_lists_every_service(api: server.Handle) -> None:
+    def services() -> set[str]:
+        with grpc.insecure_channel(f"127.0.0.1:{api.port}") as channel:
+            return set(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+    found = await asyncio.to_thread(services)
+    ours = {name for name in found if name.startswith("everlease.admin.v1.")}
+    assert len(ours) == 5
+    assert "grpc.health.v1.Health" in found
+
+
+async def test_health_follows_the_nodes_readiness(rooms: Rooms, channel: grpc.aio.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest())
+    seen = [(await watch.read()).status]
+    while seen[-1] != health_pb2.HealthCheckResponse.SERVING:
+        seen.append((await watch.read()).status)
+    rooms.lifeline.draining = "told to stop"
+    rooms.lifeline.evaluate(rooms.clock.boot())
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    admin = await stub.Check(health_pb2.HealthCheckRequest(service="everlease.admin.v1.LeaseService"))
+    assert admin.status == health_pb2.HealthCheckResponse.SERVING
+    watch.cancel()
+
+
+async def test_a_port_in_use_is_one_clear_line(rooms: Rooms, api: server.Handle) -> None:
+    with pytest.raises(ConfigError, match="cannot listen"):
+        await server.serve(rooms, f"127.0.0.1:{api.port}")
+
+
+async def test_bytes_that_are_no_grpc_do_not_disturb_it(api: server.Handle, channel: grpc.aio.Channel) -> None:
+    for junk in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes(range(256)) * 40,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 999,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(junk)
+        await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    status = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert status.status
+
+
+def test_trouble_with_the_store_is_unavailable_with_its_reason() -> None:
+    status = status_of(Unavailable("nobody answered"))
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (status.code, info.reason, info.domain) == (14, "UNAVAILABLE", "everlease")
+    assert rpc_status.to_status(status).code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_wrong_field_is_named() -> None:
+    error = invalid("page_size", "must not be negative")
+    assert isinstance(error, Refusal)
+    assert "page_size" in str(error)
