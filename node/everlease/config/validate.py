@@ -116,8 +116,8 @@ def _message(error: ErrorDetails) -> str:
         choices = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")]
         return f"{shown(given)} is not possible; write {' or '.join(choices)}{did_you_mean(str(given), choices)}"
     if kind in _KIND_WORDS:
-        shown = "" if isinstance(given, dict | list) else f"{shown(given)} does not fit; "
-        return shown + _KIND_WORDS[kind]
+        misfit = "" if isinstance(given, dict | list) else f"{shown(given)} does not fit; "
+        return misfit + _KIND_WORDS[kind]
     if kind == "string_pattern_mismatch":
         return f"{shown(given)} has characters or a length that are not allowed; it must match {context['pattern']}"
     return f"{error['msg'].replace('Input should', 'the value should')}; given was {shown(given)}"
