@@ -34,7 +34,7 @@ class Carrier:
         self._store = store
         self._counters = counters
         self._boot = boot
-        self._hedges = _HEDGES_SAVED
+        self.hedges = _HEDGES_SAVED
 
     async def carry(self, request: Callable[[], bytes], started: float) -> BatchResult:
         """Send until there is an answer. `request` makes the bytes of each try, for the fences move on.
@@ -62,14 +62,14 @@ class Carrier:
             return result
 
     async def _try(self, request: bytes) -> BatchResult:
-        self._hedges = min(self._hedges + HEDGE_SHARE, _HEDGES_SAVED)
+        self.hedges = min(self.hedges + HEDGE_SHARE, _HEDGES_SAVED)
         members = self._store.rank()
         first = asyncio.ensure_future(self._store.batch(request, DEADLINE, members[0]))
         try:
             done, _ = await asyncio.wait((first,), timeout=HEDGE_AFTER)
-            if done or len(members) < 2 or self._hedges < 1:
+            if done or len(members) < 2 or self.hedges < 1:
                 return await first
-            self._hedges -= 1
+            self.hedges -= 1
             self._counters.hedged(members[0])
             return await self._hedge(request, first, members[1])
         finally:

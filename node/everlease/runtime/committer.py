@@ -210,6 +210,7 @@ class Committer:
         if result.fenced:
             self.refenced(result.found)
             self._return(tickets)
+            tickets.clear()  # the queue has them
             return
         for number, (ticket, answer) in enumerate(zip(tickets, result.results, strict=True)):
             self._settle(ticket, self._learn(ticket, answer, result.revision))

@@ -7,6 +7,7 @@ so the other nodes answer its clients.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from everlease.errors import ConfigError
 from everlease.runtime.ethernet import LinkEndpoint
@@ -45,19 +46,20 @@ class Link:
             raise
         self._info = info
 
-    def refresh(self) -> None:
+    def refresh(self, forget: Callable[[int], object]) -> None:
         """Learn what is true now: new addresses and MTU are taken over in place, another interface is opened anew.
 
-        `endpoints` is another tuple afterwards if sockets were opened or closed: remove the readers before, add them
-        after. An interface that is gone leaves `endpoints` empty until it is back.
+        `endpoints` is another tuple afterwards if sockets were opened or closed. An interface that is gone leaves it
+        empty until it is back. forget: called with the file number of each socket *before* it is closed, as
+        `loop.remove_reader` is: the next socket gets the same number, and uvloop would drop that one instead.
         """
         try:
             info = describe(self.name)
         except ConfigError:
-            self.close()
+            self.close(forget)
             return
         if self._info is None or info.index != self._info.index:
-            self.close()
+            self.close(forget)
             with contextlib.suppress(ConfigError):  # it may be gone again; its return will be told, too
                 self.open()
             return
@@ -65,9 +67,10 @@ class Link:
         for endpoint in self.endpoints:
             endpoint.learn(info)
 
-    def close(self) -> None:
-        """Close both sockets."""
+    def close(self, forget: Callable[[int], object]) -> None:
+        """Close both sockets; `forget` as for `refresh`."""
         for endpoint in self.endpoints:
+            forget(endpoint.fileno())
             endpoint.close()
         self.endpoints = ()
         self._info = None

@@ -79,11 +79,8 @@ class Service:
 
     def _refresh(self, link: Link) -> None:
         before: tuple[LinkEndpoint | UdpEndpoint, ...] = link.endpoints
-        numbers = [endpoint.fileno() for endpoint in before]
-        link.refresh()
+        link.refresh(self._loop.remove_reader)
         if link.endpoints is not before:
-            for number in numbers:
-                self._loop.remove_reader(number)
             for endpoint in link.endpoints:
                 self._read(endpoint)
 

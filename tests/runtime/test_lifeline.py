@@ -1,0 +1,96 @@
+"""A node's state follows from what it has proved; readiness is false exactly when it would be silent."""
+
+from __future__ import annotations
+
+import pytest
+
+from everlease.runtime.lifeline import Lifeline
+
+
+def serving(at: float = 100.0) -> Lifeline:
+    """A lifeline that has everything it needs at `at`."""
+    lifeline = Lifeline(lambda: at)
+    lifeline.waiting_for = ""
+    lifeline.committed(at)
+    lifeline.echoed(at, at)
+    return lifeline
+
+
+def test_a_node_that_heard_its_own_presence_serves() -> None:
+    lifeline = serving()
+    assert (lifeline.state, lifeline.ready()) == ("serving", True)
+
+
+def test_a_node_without_an_echo_joins() -> None:
+    lifeline = Lifeline(lambda: 100.0)
+    lifeline.waiting_for = ""
+    lifeline.evaluate(100.0)
+    assert (lifeline.state, lifeline.ready()) == ("joining", False)
+
+
+def test_a_node_without_a_configuration_says_what_it_waits_for() -> None:
+    lifeline = serving()
+    lifeline.waiting_for = "no configuration"
+    lifeline.evaluate(100.0)
+    assert (lifeline.state, lifeline.reason) == ("joining", "no configuration")
+
+
+def test_a_view_is_fresh_for_a_second_after_the_presence_was_sent() -> None:
+    lifeline = serving(100.0)
+    assert lifeline.fresh(100.9)
+    assert not lifeline.fresh(101.1)
+
+
+def test_three_seconds_without_a_commit_degrade_a_node() -> None:
+    lifeline = serving(100.0)
+    lifeline.evaluate(102.9)
+    assert lifeline.state == "serving"
+    lifeline.evaluate(103.1)
+    assert (lifeline.state, lifeline.ready()) == ("degraded", False)
+    lifeline.committed(103.2)
+    assert lifeline.state == "serving"
+
+
+def test_a_store_that_says_it_has_no_leader_lets_known_bindings_be_extended() -> None:
+    lifeline = serving(100.0)
+    lifeline.leaderless = True
+    lifeline.evaluate(103.1)
+    assert (lifeline.state, lifeline.ready()) == ("extending", True)
+
+
+def test_a_strict_cluster_is_silent_without_a_quorum() -> None:
+    lifeline = serving(100.0)
+    lifeline.leaderless, lifeline.extends = True, False
+    lifeline.evaluate(103.1)
+    assert (lifeline.state, lifeline.ready()) == ("degraded", False)
+
+
+def test_a_process_that_was_stopped_joins_again_until_the_next_echo() -> None:
+    lifeline = serving(100.0)
+    lifeline.beat(100.5)
+    lifeline.beat(102.0)  # stopped for 1.5 s
+    assert lifeline.state == "joining"
+    assert not lifeline.fresh(102.0)
+    lifeline.echoed(100.4, 102.1)  # sent before it was stopped: proves nothing of what happened since
+    assert lifeline.state == "joining"
+    lifeline.echoed(102.2, 102.3)
+    assert lifeline.state == "serving"
+
+
+@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "revision 7: bad")])
+def test_a_node_that_may_not_grant_is_not_ready(fact: str, value: object) -> None:
+    lifeline = serving(100.0)
+    setattr(lifeline, fact, value)
+    lifeline.evaluate(100.1)
+    assert (lifeline.state, lifeline.ready()) == ("degraded", False)
+
+
+def test_each_change_of_state_is_told_once() -> None:
+    told: list[tuple[str, str]] = []
+    lifeline = Lifeline(lambda: 100.0, lambda state, reason: told.append((state, reason)))
+    lifeline.waiting_for = ""
+    lifeline.echoed(100.0, 100.0)
+    lifeline.evaluate(100.1)
+    lifeline.draining = "asked to stop"
+    lifeline.evaluate(100.2)
+    assert [state for state, _ in told] == ["serving", "draining"]
