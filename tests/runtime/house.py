@@ -1,6 +1,6 @@
-"""Rooms put together by hand on one in-memory store, with a clock that tests set; nothing here is a mock of our own code.
+"""Rooms put together by hand on one in-memory store, with a clock that tests set.
 
-`Weather` is the store's bad days: it applies or loses what goes through it as a test says.
+`Weather` is the store's bad days: it applies or loses what goes through it as a test says. The rest is our own code.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ async def test_presence_leaves_before_leases() -> None:
     order: list[str] = []
 
     def enter(word: str, rank: int, keys: Sequence[bytes]) -> None:
-        leaf = txn.Leaf({key: 0 for key in keys}, [(keys[0], word.encode())])
+        leaf = txn.Leaf(dict.fromkeys(keys, 0), [(keys[0], word.encode())])
         bench.committer.enter(Ticket(leaf, rank, 0, bench.time.boot(), lambda _outcome: order.append(word)))
 
     enter("offer", OFFERED, [b"/1"])

@@ -234,7 +234,10 @@ async def test_clients_of_a_mute_node_are_taken_over_and_it_is_skipped(pair: tup
 async def test_a_node_whose_view_is_old_learns_from_the_refusal_and_answers(pair: tuple[House, House]) -> None:
     owner, other = owner_first(pair)
     ack = await bind(owner)
-    other.rooms.view.table("default").rows.clear()  # its watch never told
+    await settle()
+    await other.leave()  # its watch is frozen
     renewal = message(v4.REQUEST, ciaddr=ack.yiaddr)
-    replies = await hear(other, renewal, to=other.wire.address)
-    assert [reply.message_type for reply in replies] == [v4.ACK]
+    assert len(await hear(owner, renewal, to=owner.wire.address)) == 1
+    (reply,) = await hear(other, renewal, to=other.wire.address)
+    assert reply.message_type == v4.ACK
+    assert other.rooms.counters.conflicts == 1

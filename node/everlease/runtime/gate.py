@@ -33,7 +33,10 @@ CLIENTS: Final = 32_768
 
 
 class Gate:
-    """Asked once per packet, before it is parsed. queue: how many changes wait; rate: packets per second; closed: no more."""
+    """Asked once per packet, before it is parsed.
+
+    queue: how many changes wait; rate: packets per second and client, 0 = any; closed: nobody gets in any more.
+    """
 
     def __init__(self, lifeline: Lifeline) -> None:
         self._lifeline = lifeline
