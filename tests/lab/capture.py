@@ -59,7 +59,7 @@ class Captured:
 
 
 class Capture:
-    """A thread that listens on one interface from `start` to `stop`; `packets` grows in the order of arrival."""
+    """A thread that listens on one interface ("" = all) from `start` to `stop`; `packets` grows by order of arrival."""
 
     def __init__(self, namespace: Namespace, interface: str = "eth0") -> None:
         self.packets: list[Captured] = []
@@ -140,7 +140,8 @@ def _listen(interface: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, 33, _BUFFER)  # SO_RCVBUFFORCE
     sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     sock.setblocking(False)
-    sock.bind((interface, _ETH_P_ALL))
+    if interface:
+        sock.bind((interface, _ETH_P_ALL))
     return sock
 
 

@@ -5,7 +5,7 @@ backbone 10.99.0.0/24, host i is .i+1 (etcd, presence)          link k 10.(77+k)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.etcd import DEFAULTS, EtcdCluster, EtcdOptions
 from lab.netns import Lab, Namespace, Switch
@@ -25,38 +25,42 @@ class Site:
         nodes: int = 3,
         members: int = 3,
         *,
-        links: Sequence[str] = ("office",),
+        links: Sequence[str] | Mapping[str, Sequence[int]] = ("office",),
         options: EtcdOptions = DEFAULTS,
     ) -> None:
+        """links: their labels, every host is on each; or label -> numbers of the hosts that are on it."""
         self.lab = lab
+        everybody = range(max(nodes, members))
+        self.plugs = dict(links) if isinstance(links, Mapping) else dict.fromkeys(links, everybody)
         self.backbone = lab.switch("backbone")
         self.links: dict[str, Switch] = {link: lab.switch(link) for link in links}
         self.hosts: list[Namespace] = []
-        self.ports: dict[str, list[str]] = {link: [] for link in links}
-        for number in range(max(nodes, members)):
+        self.ports: dict[str, dict[int, str]] = {link: {} for link in links}
+        for number in everybody:
             self._host(number)
         places = [(host, f"10.99.0.{number + 1}") for number, host in enumerate(self.hosts[:members])]
         self.etcd = EtcdCluster(lab.folder / "etcd", places=places, options=options)
         self.document = lab.folder / "everlease.yaml"
-        interfaces = [f"{link}={interface_of(number)}" for number, link in enumerate(links)]
-        self.nodes = [self._node(number, interfaces) for number in range(nodes)]
+        self.nodes = [self._node(number) for number in range(nodes)]
 
     def _host(self, number: int) -> None:
         host = self.lab.namespace(f"host{number}")
         self.backbone.connect(host, "eth0", address=f"10.99.0.{number + 1}/24")
         for place, (link, switch) in enumerate(self.links.items()):
-            address = f"10.{FIRST_NETWORK + place}.0.{number + 2}/16"
-            self.ports[link].append(switch.connect(host, interface_of(place), address=address))
+            if number in self.plugs[link]:
+                address = f"10.{FIRST_NETWORK + place}.0.{number + 2}/16"
+                self.ports[link][number] = switch.connect(host, interface_of(place), address=address)
         self.hosts.append(host)
 
-    def _node(self, number: int, interfaces: list[str]) -> Node:
+    def _node(self, number: int) -> Node:
         endpoints = self.etcd.endpoints
+        links = [(place, link) for place, link in enumerate(self.links) if number in self.plugs[link]]
         return Node(
             self.lab.folder,
             self.hosts[number],
             f"node{number}",
             endpoints[number % len(endpoints) :] + endpoints[: number % len(endpoints)],
-            interfaces=interfaces,
+            interfaces=[f"{link}={interface_of(place)}" for place, link in links],
             document=self.document,
         )
 
