@@ -129,7 +129,16 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _start_table(starts: Sequence[Start]) -> Table:
     table = Table(title="A node that starts on a full store")
-    for title in ("leases", "ready s", "resident MB", "peak MB", "longest stall ms", "CPU s", "one member's file MB"):
+    for title in (
+        "leases",
+        "ready s",
+        "resident MB",
+        "peak MB",
+        "longest stall ms",
+        "noise ms",
+        "CPU s",
+        "one member's file MB",
+    ):
         table.add_column(title, justify="right")
     for start in starts:
         first, *rest = astuple(start)

@@ -1,7 +1,8 @@
 """A node that starts on a full store: how soon it would answer, what it holds in memory, and whether its loop stalls.
 
 The stall is seen from outside: /healthz is asked every few milliseconds while the node loads, and the longest wait for
-an answer is an upper bound, for it holds the machine's own scheduling too.
+an answer is an upper bound, for it holds the machine's own scheduling too. How much that may be is shown by `noise`:
+the most by which the asking thread itself woke up too late.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import http.client
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,11 @@ from pathlib import Path
 from bench import usage
 from bench.systems import METRICS_PORT, Everlease
 from bench.wires import Host
-from lab.processes import LabError, Process
+from lab.processes import LabError, Process, wait_until
 
 _FILL_S, _READY_S = 600, 120
 _ASK_EVERY_S = 0.002
+_SETTLE_S, _IDLE = 120, 0.5  # after the fill the other nodes work off their watch; then they use less CPU than this
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Start:
     resident_mb: float
     peak_mb: float
     longest_stall_ms: float
+    noise_ms: float
     cpu_s: float
     store_mb: float
 
@@ -53,6 +57,7 @@ def measure(system: Everlease, host: Host, leases: int) -> Start:
     last = len(system.targets()) - 1
     system.end_node(last)
     _fill(host, leases, system.folder)
+    wait_until(lambda: _idle(system.pids()), _SETTLE_S, "the other nodes have caught up")
     begun = time.monotonic()
     process = system.start_node(last)
     with _Watch(host) as watch:
@@ -67,6 +72,7 @@ def measure(system: Everlease, host: Host, leases: int) -> Start:
         resident_mb=usage.megabytes(process.pid),
         peak_mb=usage.megabytes(process.pid, "VmHWM"),
         longest_stall_ms=watch.longest * 1e3,
+        noise_ms=watch.noise * 1e3,
         cpu_s=usage.cpu_seconds(process.pid),
         store_mb=system.store_bytes() / 1e6,
     )
@@ -80,11 +86,19 @@ def _fill(host: Host, leases: int, folder: Path) -> None:
     process.stop()
 
 
+def _idle(pids: Mapping[str, int]) -> bool:
+    """Whether all processes together used little CPU during one second."""
+    before = sum(map(usage.cpu_seconds, pids.values()))
+    time.sleep(1)
+    return sum(map(usage.cpu_seconds, pids.values())) - before < _IDLE
+
+
 class _Watch:
-    """Asks the node whether it lives, over one connection, until the block ends; `longest` wait in seconds."""
+    """Asks the node whether it lives until the block ends; `longest` wait for an answer, and `noise`, in seconds."""
 
     def __init__(self, host: Host) -> None:
         self.longest = 0.0
+        self.noise = 0.0
         self._host = host
         self._over = threading.Event()
         self._thread = threading.Thread(target=host.place.call, args=(self._ask,))
@@ -103,8 +117,10 @@ class _Watch:
             asked = time.perf_counter()
             connection.request("GET", "/healthz")
             connection.getresponse().read()
-            self.longest = max(self.longest, time.perf_counter() - asked)
+            answered = time.perf_counter()
+            self.longest = max(self.longest, answered - asked)
             time.sleep(_ASK_EVERY_S)
+            self.noise = max(self.noise, time.perf_counter() - answered - _ASK_EVERY_S)
 
     def __enter__(self) -> _Watch:
         self._thread.start()
