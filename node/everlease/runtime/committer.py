@@ -58,6 +58,15 @@ class Ticket:
     settled: bool = False
 
 
+@dataclass(slots=True)
+class Load:
+    """Tickets on their way together. config: what the first fence compares; batch: made for the first try."""
+
+    tickets: list[Ticket]
+    config: int
+    batch: Batch | None = None
+
+
 class Committer:
     """The queue, the table of keys in flight, and the batches on their way; everything on one loop."""
 
@@ -135,10 +144,10 @@ class Committer:
             ready = sum(map(len, self._queues))
             if not ready or (ready < GATHER[len(self._tasks)] and not self._queues[URGENT]):
                 return
-            tickets = self._take()
-            if not tickets:
+            load = self._take()
+            if not load.tickets:
                 return
-            task = asyncio.get_running_loop().create_task(self._carry(tickets, self.seen))
+            task = asyncio.get_running_loop().create_task(self._carry(load))
             self._tasks.add(task)
             task.add_done_callback(self._carried)
 
@@ -148,10 +157,10 @@ class Committer:
             task.result()
         self._wake()
 
-    def _take(self) -> list[Ticket]:
+    def _take(self) -> Load:
         """As many tickets as a batch takes. While a newer configuration is being loaded only presence leaves."""
-        taken: list[Ticket] = []
         batch = Batch(self.fences(self.seen))
+        load = Load([], self.seen, batch)
         too_old = self._boot() - PATIENCE
         for queue in self._queues:
             while queue:
@@ -163,45 +172,48 @@ class Committer:
                 elif ticket.rank != URGENT and ticket.config != self.config:
                     self._settle(queue.popleft(), FENCED)
                 elif batch.add(ticket.leaf):
-                    taken.append(queue.popleft())
+                    load.tickets.append(queue.popleft())
                 else:
-                    return taken
-        return taken
+                    return load
+        return load
 
     def switch(self, config: int, seen: int) -> None:
         """The configuration that decisions are made on, and the newest one seen: mod revisions of `config/current`."""
         self.config, self.seen = config, seen
         self._wake()
 
-    async def _carry(self, tickets: list[Ticket], config: int) -> None:
-        sent = self._boot()
+    async def _carry(self, load: Load) -> None:
+        sent, tickets = self._boot(), load.tickets
         queue = self._counters.phases["queue"]
         for ticket in tickets:
             queue.observe(sent - ticket.queued)
         self._counters.batch_size.observe(len(tickets))
         started = min(ticket.started for ticket in tickets)
         try:
-            result = await self._carrier.carry(lambda: self._request(tickets, config), started)
+            result = await self._carrier.carry(lambda: self._request(load), started)
             self._counters.phases["commit"].observe(self._boot() - sent)
             await self._conclude(tickets, result, sent)
         except BadRequest:
-            await self._split(tickets, config)
+            await self._split(load)
         except (Unavailable, NoSpace):
             pass
         finally:
             self._settle_all([ticket for ticket in tickets if not ticket.settled], LOST)
 
-    def _request(self, tickets: list[Ticket], config: int) -> bytes:
-        batch = Batch(self.fences(config))
-        for ticket in tickets:
-            batch.add(ticket.leaf)
+    def _request(self, load: Load) -> bytes:
+        """The bytes of the next try: for a later one the window of the second fence has moved on."""
+        batch, load.batch = load.batch, None
+        if batch is None:
+            batch = Batch(self.fences(load.config))
+            for ticket in load.tickets:
+                batch.add(ticket.leaf)
         return batch.request()
 
-    async def _split(self, tickets: list[Ticket], config: int) -> None:
+    async def _split(self, load: Load) -> None:
         """One bad change refuses its whole batch: send each alone, so that only that one is lost."""
-        if len(tickets) > 1:
-            for ticket in tickets:
-                await self._carry([ticket], config)
+        if len(load.tickets) > 1:
+            for ticket in load.tickets:
+                await self._carry(Load([ticket], load.config))
 
     # --- what became of them ------------------------------------------------------------------------------------------
 
@@ -246,10 +258,10 @@ class Committer:
         self.length -= 1
         ticket.settled = True
         freed = [self._waiting.pop(key) for key in self._free(ticket) if key in self._waiting]
-        ticket.done(outcome)
         for waiting in freed:
             for each in waiting:
                 self._admit(each)
+        ticket.done(outcome)
 
     def _free(self, ticket: Ticket) -> Sequence[bytes]:
         for key in ticket.leaf.expect:
