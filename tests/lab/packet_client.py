@@ -171,9 +171,14 @@ class PacketRelay(Talker):
 
 
 def _answers(packet: v4.Packet) -> Callable[[Captured], bool]:
+    """A reply with its xid; for a REQUEST, not the OFFER of another server, which comes late and with the same xid."""
+    late = "OFFER" if packet.message_type == v4.REQUEST else None
+
     def answers(captured: Captured) -> bool:
         message = captured.packet
-        return not captured.sent and message is not None and message.op == v4.BOOTREPLY and message.xid == packet.xid
+        if captured.sent or message is None or captured.kind == late:
+            return False
+        return message.op == v4.BOOTREPLY and message.xid == packet.xid
 
     return answers
 

@@ -37,6 +37,12 @@ class Wire:
         assert self.link.endpoints
         return self.link.endpoints[1]
 
+    def refresh(self) -> list[int]:
+        """Have the link look at its interface again; returns the file numbers that it gave back."""
+        forgotten: list[int] = []
+        self.server.call(lambda: self.link.refresh(forgotten.append))
+        return forgotten
+
     def udp_client(self, address: str = "0.0.0.0", port: int = 68) -> socket.socket:
         """A UDP socket of the client's kernel; its checksums are unfinished on a veth."""
         return self.client.call(lambda: _udp_client(address, port))

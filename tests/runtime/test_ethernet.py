@@ -169,7 +169,7 @@ def test_a_new_address_is_served_after_a_refresh_and_its_broadcasts_heard_once(l
     net = wire(lab)
     endpoints = net.link.endpoints
     net.server.ip("address", "add", "10.78.0.2/24", "broadcast", "+", "dev", "eth0")
-    net.server.call(net.link.refresh)
+    net.refresh()
     assert net.link.endpoints is endpoints
     assert net.raw.interface == ((SERVER, 24), (SERVER + 0x10000, 24))
     net.client.ip("address", "add", "10.78.0.9/24", "broadcast", "+", "dev", "eth0")
@@ -184,13 +184,14 @@ def test_a_deleted_interface_closes_the_link_and_its_return_opens_it(lab: Lab) -
     assert net.raw.receive() == []
     assert not net.raw.send_frame(PAYLOAD, CLIENT_MAC, CLIENT, SERVER)
     assert net.raw.unsent == {"link_down": 1}
-    net.server.call(net.link.refresh)
+    numbers = [endpoint.fileno() for endpoint in net.link.endpoints]
+    assert net.refresh() == numbers  # told before they were closed
     assert not net.link.up
     assert net.link.endpoints == ()
     net.server.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", net.client.name)
     for namespace in (net.client, net.server):
         namespace.ip("link", "set", "eth0", "up")
-    net.server.call(net.link.refresh)
+    net.refresh()
     assert net.link.up
     net.frame_client().send(request())
     assert len(net.heard()[0]) == 1

@@ -71,6 +71,8 @@ class LinkEndpoint:
         self.address = info.addresses[0][0] if info.addresses else 0
         self.mtu = info.mtu
         self._mac = info.mac
+        # That the interface was down is remembered as an error, and loops give up a socket that has one.
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         bpf.attach(self._socket, bpf.for_raw(info.broadcasts))
 
     def fileno(self) -> int:

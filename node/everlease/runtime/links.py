@@ -49,17 +49,19 @@ class Link:
     def refresh(self, forget: Callable[[int], object]) -> None:
         """Learn what is true now: new addresses and MTU are taken over in place, another interface is opened anew.
 
-        `endpoints` is another tuple afterwards if sockets were opened or closed. An interface that is gone leaves it
-        empty until it is back. forget: called with the file number of each socket *before* it is closed, as
-        `loop.remove_reader` is: the next socket gets the same number, and uvloop would drop that one instead.
+        forget: `loop.remove_reader`, called with every file number before anything else. Add readers for `endpoints`
+        afterwards, in any case: the number may mean another socket by then, and uvloop has stopped reading a raw socket
+        whose interface went down for a moment. An interface that is gone leaves `endpoints` empty until it is back.
         """
+        for endpoint in self.endpoints:
+            forget(endpoint.fileno())
         try:
             info = describe(self.name)
         except ConfigError:
-            self.close(forget)
+            self.close()
             return
         if self._info is None or info.index != self._info.index:
-            self.close(forget)
+            self.close()
             with contextlib.suppress(ConfigError):  # it may be gone again; its return will be told, too
                 self.open()
             return
@@ -67,10 +69,9 @@ class Link:
         for endpoint in self.endpoints:
             endpoint.learn(info)
 
-    def close(self, forget: Callable[[int], object]) -> None:
-        """Close both sockets; `forget` as for `refresh`."""
+    def close(self) -> None:
+        """Close both sockets."""
         for endpoint in self.endpoints:
-            forget(endpoint.fileno())
             endpoint.close()
         self.endpoints = ()
         self._info = None

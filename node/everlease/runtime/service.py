@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from everlease.runtime.ethernet import LinkEndpoint
 from everlease.runtime.interfaces import LinkMonitor
 from everlease.runtime.links import Link
 from everlease.runtime.membership import Membership
 from everlease.runtime.responder import Responder
 from everlease.runtime.sockets import Endpoint, Ports
-from everlease.runtime.udp import ListenEndpoint, UdpEndpoint
+from everlease.runtime.udp import ListenEndpoint
 from everlease.store.records import dotted
 
 SERVER_PORT = 67
@@ -78,11 +77,9 @@ class Service:
         self._changed()
 
     def _refresh(self, link: Link) -> None:
-        before: tuple[LinkEndpoint | UdpEndpoint, ...] = link.endpoints
         link.refresh(self._loop.remove_reader)
-        if link.endpoints is not before:
-            for endpoint in link.endpoints:
-                self._read(endpoint)
+        for endpoint in link.endpoints:
+            self._read(endpoint)
 
     def _tell(self) -> None:
         links: dict[str, tuple[int, ...]] = {}

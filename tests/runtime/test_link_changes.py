@@ -1,0 +1,56 @@
+"""A running node keeps up with its interfaces: lost carrier, deletion and return, new addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.netns import Lab
+from lab.packet_client import PacketClient
+from lab.processes import wait_until
+from lab.site import Site
+
+pytestmark = [pytest.mark.root, pytest.mark.etcd]
+
+
+def test_an_interface_that_was_deleted_and_made_again_is_served_again(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    client = PacketClient(site.client("client"))
+    lab.on_close(client.close)
+    client.obtain()
+    host, switch = site.hosts[0], site.links["office"]
+    host.ip("link", "delete", "eth1")
+    assert client.ask_all(client.message(1), within=0.5) == []
+    switch.connect(host, "eth1", address="10.77.0.2/16")
+    wait_until(lambda: client.ask_all(client.message(1), within=0.5), 10, "an offer")
+    ack = client.obtain()
+    assert ack.packet is not None
+    client.adopt(ack.packet.yiaddr, 16)
+    assert client.renew(ack.packet.yiaddr, "10.77.0.2").kind == "ACK"
+
+
+def test_an_interface_that_was_down_for_a_moment_is_served_again(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    client = PacketClient(site.client("client"))
+    lab.on_close(client.close)
+    host = site.hosts[0]
+    host.ip("link", "set", "eth1", "down")
+    assert client.ask_all(client.message(1), within=0.5) == []
+    host.ip("link", "set", "eth1", "up")
+    wait_until(lambda: client.ask_all(client.message(1), within=0.5), 10, "an offer")
+
+
+def test_a_node_that_lost_carrier_gives_its_clients_to_the_other_at_once(lab: Lab) -> None:
+    site = Site(lab, nodes=2, members=1).start()
+    client = PacketClient(site.client("client"))
+    lab.on_close(client.close)
+    switch, port = site.links["office"], site.ports["office"][0]
+    switch.cut(port)
+    wait_until(lambda: "NO-CARRIER" in site.hosts[0].ip("link", "show", "eth1"), 5, "carrier lost")
+
+    def answered() -> int:
+        discovers = [client.message(1, chaddr=bytes([2, 0, 0, 0, 2, number])) for number in range(10)]
+        return sum(bool(client.ask_all(discover, within=0.1)) for discover in discovers)
+
+    wait_until(lambda: answered() == 10, 15, "every first DISCOVER answered by the other node")
+    switch.restore(port)
+    client.obtain()
