@@ -1,7 +1,7 @@
 """etcd's upkeep, member by member, through the `etcd3` package; nothing that serves a client comes through here.
 
-Law: the package is synchronous, so every call runs in a thread of its own pool, with a deadline of its own; the thread may
-outlive an impatient caller, but never the deadline that the package was given.
+Law: the package is synchronous, so every call runs in a thread of its own pool, with a deadline of its own; the thread
+may outlive an impatient caller, but never the deadline that the package was given.
 """
 
 from __future__ import annotations

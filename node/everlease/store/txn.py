@@ -193,7 +193,7 @@ def single(leaf: Leaf, fences: Fences | None = None) -> bytes:
 def _outer(fences: Fences) -> bytes:
     return b"".join(
         (
-            wire.compare(fences.config_key, fences.config),
+            *wire.compare(fences.config_key, fences.config),
             wire.version_above(fences.presence, fences.version - 1),
             wire.version_below(fences.presence, fences.version + fences.window),
         )

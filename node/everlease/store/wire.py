@@ -1,12 +1,13 @@
-"""etcd's TxnRequest written as bytes, because building it from message objects takes three times as long.
+"""etcd's TxnRequest written as bytes: 8 us per change with plan and checks, against 12.5 us by message objects.
 
 Law: what is written here is byte for byte what protobuf writes for the same messages (tests/store/test_txn.py compares
-them); field numbers are those of proto/everlease/etcd/v1/etcd.proto. Length-delimited fields are tag, length, body.
+them); field numbers are those of proto/everlease/etcd/v1/etcd.proto. A length-delimited field is tag, length, body;
+what stands before a key depends on the key's length alone, so it is made once for each length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 
 def varint(number: int) -> bytes:
@@ -21,22 +22,46 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-_LENGTH = tuple(varint(number) for number in range(4096))
-"""Almost every length here is below this; longer ones are computed."""
+class _ByLength(dict[int, bytes]):
+    """Bytes that depend on a length, made when they are first asked for. Lengths end at a request's size."""
+
+    def __init__(self, make: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, length: int) -> bytes:
+        made = self[length] = self._make(length)
+        return made
+
+
+_LENGTH = _ByLength(varint)
 
 
 def _sized(body: bytes) -> bytes:
-    size = len(body)
-    return (_LENGTH[size] if size < 4096 else varint(size)) + body
+    return _LENGTH[len(body)] + body
 
 
-def compare(key: bytes, expected: int | bytes) -> bytes:
-    """TxnRequest.compare (1): the key's mod revision (0 = it does not exist) or value is equal to `expected`."""
-    if type(expected) is int:
-        body = b"\x10\x02\x1a" + _LENGTH[len(key)] + key + b"\x30" + varint(expected)
-    else:
-        body = b"\x10\x03\x1a" + _LENGTH[len(key)] + key + b"\x3a" + _sized(expected)  # type: ignore[arg-type]
-    return b"\x0a" + _sized(body)
+def _read_head(length: int) -> bytes:
+    """failure (3) > RequestOp.request_range (1) > RangeRequest.key (1), up to the key itself."""
+    key = b"\x0a" + varint(length)
+    read = b"\x0a" + varint(len(key) + length) + key
+    return b"\x1a" + varint(len(read) + length) + read
+
+
+_READ = _ByLength(_read_head)
+_REVISION = _ByLength(lambda length: b"\x10\x02\x1a" + varint(length))  # Compare: target MOD, key
+_VALUE = _ByLength(lambda length: b"\x10\x03\x1a" + varint(length))  # Compare: target VALUE, key
+
+
+def compare(key: bytes, expected: int | bytes) -> tuple[bytes, ...]:
+    """TxnRequest.compare (1), in pieces: the key's mod revision (0 = it does not exist) or value equals `expected`."""
+    size = len(key)
+    if isinstance(expected, int):
+        head, revision = _REVISION[size], varint(expected) if expected else b"\0"
+        return b"\x0a", _LENGTH[len(head) + size + 1 + len(revision)], head, key, b"\x30", revision
+    head, length = _VALUE[size], _LENGTH[len(expected)]
+    whole = len(head) + size + 1 + len(length) + len(expected)
+    return b"\x0a", _LENGTH[whole], head, key, b"\x3a", length, expected
 
 
 def version_above(key: bytes, version: int) -> bytes:
@@ -51,11 +76,18 @@ def version_below(key: bytes, version: int) -> bytes:
 
 def failure_get(key: bytes) -> bytes:
     """TxnRequest.failure (3): read one key."""
-    return b"\x1a" + _sized(b"\x0a" + _sized(b"\x0a" + _sized(key)))
+    return _READ[len(key)] + key
 
 
-def _put(key: bytes, value: bytes) -> bytes:
-    return b"\x12" + _sized(b"\x12" + _sized(b"\x0a" + _sized(key) + b"\x12" + _sized(value)))
+def _put(key: bytes, value: bytes) -> tuple[bytes, ...]:
+    """TxnRequest.success (2) > RequestOp.request_put (2), in pieces."""
+    key_length, value_length = _LENGTH[len(key)], _LENGTH[len(value)]
+    size = len(key) + len(key_length) + len(value) + len(value_length) + 2
+    length = _LENGTH[size]
+    return (
+        b"\x12", _LENGTH[size + len(length) + 1], b"\x12", length,
+        b"\x0a", key_length, key, b"\x12", value_length, value,
+    )  # fmt: skip
 
 
 def _delete(key: bytes) -> bytes:
@@ -64,8 +96,14 @@ def _delete(key: bytes) -> bytes:
 
 def nested(expect: Mapping[bytes, int | bytes], puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes]) -> bytes:
     """TxnRequest.success (2) that holds one nested transaction; its failure branch reads every compared key."""
-    parts = [compare(key, expected) for key, expected in expect.items()]
-    parts += [_put(key, value) for key, value in puts]
+    parts: list[bytes] = []
+    reads: list[bytes] = []
+    for key, expected in expect.items():
+        parts += compare(key, expected)
+        reads += (_READ[len(key)], key)
+    for key, value in puts:
+        parts += _put(key, value)
     parts += [_delete(key) for key in deletes]
-    parts += [failure_get(key) for key in expect]
-    return b"\x12" + _sized(b"\x22" + _sized(b"".join(parts)))
+    body = b"".join((*parts, *reads))
+    head = b"\x22" + _LENGTH[len(body)]
+    return b"".join((b"\x12", _LENGTH[len(head) + len(body)], head, body))
