@@ -69,9 +69,8 @@ def asked(draw: st.DrawFn) -> v4.Packet:
     if draw(st.booleans()):
         options[61] = draw(st.binary(min_size=2, max_size=40))
     if draw(st.booleans()):
-        options[82] = (
-            b"\x01" + (circuit := draw(st.binary(min_size=1, max_size=60)))[:0] + bytes((len(circuit),)) + circuit
-        )
+        circuit = draw(st.binary(min_size=1, max_size=60))
+        options[82] = bytes((1, len(circuit))) + circuit
     return message(
         v4.DISCOVER, draw(st.integers(0, 99)), xid=draw(st.integers(0, 2**32 - 1)), options=options,
         flags=draw(st.sampled_from([0, 0x8000])), giaddr=draw(st.sampled_from(["0.0.0.0", "10.77.0.200"])),

@@ -283,8 +283,9 @@ class Node:
             "source_port": 68,
             "destination": BROADCAST,
         }
+        values |= self.defaults | more
         self.sight.now = values["reuse_now"]
-        return Situation(**(values | self.defaults | more))
+        return Situation(**values)
 
     def decide(self, packet: Packet, **more: Any) -> Action:
         return decide(packet, self.situation(**more))

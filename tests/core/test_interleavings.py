@@ -1,0 +1,417 @@
+"""Interleavings that break careless designs: what one node has not seen yet, and what happens twice.
+
+Nodes here share a truth that compares every key a change names, as etcd does; a view is as old as its last `refresh`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from core.world import (
+    NOW,
+    Commit,
+    Node,
+    Reply,
+    Truth,
+    bind,
+    configuration,
+    ip,
+    key,
+    lease,
+    message,
+    pool,
+    record,
+    replace,
+    reservation,
+    subnet,
+    world,
+)
+from everlease.core.actions import CHECK, GRANT, OFFER
+from everlease.core.lifecycle import BOUND, OFFERED, RELEASED
+from everlease.core.model import ClientClass, Parameters
+from everlease.wire import v4
+
+A, B = "10.77.20.9", "10.77.20.10"
+SERVER = "10.77.0.2"
+RENEWAL = {"destination": ip(SERVER)}
+
+
+def committed(node: Node, packet: v4.Packet, **more: object) -> Commit:
+    action = node.decide(packet, **more)
+    assert isinstance(action, Commit), action
+    return action
+
+
+def kind(answer: v4.Packet | str) -> int | str:
+    return answer.message_type if isinstance(answer, v4.Packet) else answer
+
+
+# --- the expired client returns after its address moved on -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{"ciaddr": A}, {"requested": A}, {"requested": A, "server": SERVER}])
+def test_an_expired_client_returns_after_its_address_moved_on(fields: dict[str, str]) -> None:
+    node = world()
+    bind(node, 1, A, ends=-100)
+    assert kind(node.answer(message(v4.REQUEST, 2, requested=A, server=SERVER))) == v4.ACK
+    assert ("default", 1, key(1)) not in node.truth.index
+    assert kind(node.answer(message(v4.REQUEST, 1, **fields))) == v4.NAK
+    offer = node.answer(message(v4.DISCOVER, 1))
+    assert isinstance(offer, v4.Packet)
+    assert offer.yiaddr != ip(A)
+    assert node.truth.leases["default", ip(A)][0].client == key(2)
+
+
+def test_the_same_before_the_node_has_heard_that_the_address_moved_on() -> None:
+    truth, config = Truth(), configuration()
+    first, second = Node(truth, config, "a", "ab"), Node(truth, config, "b", "ab")
+    bind(first, 1, A, ends=-100)
+    second.sight.refresh()
+    assert first.truth.apply(committed(first, message(v4.REQUEST, 2, requested=A, server=SERVER)).change)
+    stale = committed(second, message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)
+    assert stale.then is not None
+    assert stale.then.result == "ack"
+    assert not truth.apply(stale.change)  # so this ACK never leaves
+    assert kind(second.answer(message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)) == v4.NAK
+
+
+def test_an_expired_client_returns_while_its_address_is_still_free() -> None:
+    for fields in ({"ciaddr": A}, {"requested": A}):
+        node = world()
+        bind(node, 1, A, ends=-100)
+        assert kind(node.answer(message(v4.REQUEST, 1, **fields))) == v4.ACK
+
+
+def test_two_nodes_grant_one_address_to_two_clients_and_one_commit_wins() -> None:
+    truth, config = Truth(), configuration()
+    first, second = Node(truth, config, "a", "ab"), Node(truth, config, "b", "ab")
+    one = committed(first, message(v4.REQUEST, 1, requested=A, server="10.77.0.2"))
+    two = committed(second, message(v4.REQUEST, 2, requested=A, server="10.77.0.3"))
+    assert truth.apply(one.change)
+    assert not truth.apply(two.change)
+    assert kind(second.answer(message(v4.REQUEST, 2, requested=A, server="10.77.0.3"))) == v4.NAK
+
+
+def test_two_nodes_grant_two_addresses_to_one_client_and_it_ends_with_one() -> None:
+    truth, config = Truth(), configuration()
+    first, second = Node(truth, config, "a", "ab"), Node(truth, config, "b", "ab")
+    one = committed(first, message(v4.REQUEST, 1, requested=A, server="10.77.0.2"))
+    two = committed(second, message(v4.REQUEST, 1, requested=B, server="10.77.0.3"))
+    assert truth.apply(one.change)
+    assert not truth.apply(two.change)
+    assert kind(second.answer(message(v4.REQUEST, 1, requested=B, server="10.77.0.3"))) == v4.ACK
+    assert truth.leases["default", ip(A)][0].state == RELEASED
+    assert truth.index["default", 1, key(1)] == ip(B)
+
+
+# --- class change with a nearly full pool and an OFFER never taken ---------------------------------------------------
+
+
+def classed() -> Node:
+    """Two pools: sixteen addresses for phones, the others in 10.77.20.0."""
+    phones = pool("10.77.2.0", "10.77.2.15", frozenset({"phone"}))
+    others = pool("10.77.20.0", "10.77.20.255", frozenset({"other"}))
+    kinds = (
+        ClientClass("phone", lambda facts: "user-class" in facts, "", Parameters()),
+        ClientClass("other", lambda facts: "user-class" not in facts, "", Parameters()),
+    )
+    return world(subnet(pools=(phones, others)), classes=kinds)
+
+
+PHONE = {77: b"phone"}
+
+
+def test_a_class_change_with_a_nearly_full_pool_and_an_offer_never_taken() -> None:
+    node = classed()
+    bind(node, 1, A)
+    for last in range(15):
+        bind(node, 100 + last, f"10.77.2.{last}")
+    offered = committed(node, message(v4.DISCOVER, options=PHONE))
+    assert offered.change.kind == OFFER  # the share is nearly used up
+    assert offered.change.address == ip("10.77.2.15")
+    assert kind(node.answer(message(v4.DISCOVER, options=PHONE))) == v4.OFFER
+    # It never takes the offer, and is what it was before: its binding and its index are untouched.
+    assert node.truth.leases["default", ip("10.77.2.15")][0].state == OFFERED
+    assert node.truth.index["default", 1, key(1)] == ip(A)
+    assert kind(node.answer(message(v4.REQUEST, ciaddr=A), **RENEWAL)) == v4.ACK
+    # The offer ends by itself, and the address goes to the next phone.
+    node.now += 60
+    offer = node.answer(message(v4.DISCOVER, 7, options=PHONE))
+    assert isinstance(offer, v4.Packet)
+    assert offer.yiaddr == ip("10.77.2.15")
+
+
+def test_a_client_of_another_class_is_refused_at_renewal_and_keeps_its_record_until_it_moves() -> None:
+    node = classed()
+    bind(node, 1, A)
+    assert kind(node.answer(message(v4.REQUEST, ciaddr=A, options=PHONE), **RENEWAL)) == v4.NAK
+    assert node.truth.leases["default", ip(A)][0].state == BOUND
+    offer = node.answer(message(v4.DISCOVER, options=PHONE))
+    assert isinstance(offer, v4.Packet)
+    taken = {50: offer.yiaddr.to_bytes(4, "big"), 54: offer.options[54], **PHONE}
+    assert kind(node.answer(message(v4.REQUEST, options=taken))) == v4.ACK
+    assert node.truth.leases["default", ip(A)][0].state == RELEASED  # its own move frees it at once
+    assert node.truth.index["default", 1, key(1)] == offer.yiaddr
+
+
+# --- reservations that arrive late -----------------------------------------------------------------------------------
+
+
+def api_reservation(number: int, address: str) -> object:
+    return reservation(number, address, source="api", revision=77)
+
+
+def test_a_reservation_made_while_a_node_has_not_heard_of_it_refuses_the_grant() -> None:
+    node = world()
+    stale = committed(node, message(v4.REQUEST, 1, requested=A, server=SERVER))
+    node.truth.reservations["default", ip(A)] = api_reservation(2, A)  # type: ignore[assignment]
+    assert stale.change.reservation == 0
+    assert not node.truth.apply(stale.change)
+    assert kind(node.answer(message(v4.REQUEST, 1, requested=A, server=SERVER))) == v4.NAK
+    assert kind(node.answer(message(v4.REQUEST, 2, requested=A, server=SERVER))) == v4.ACK
+
+
+def test_a_reserved_address_that_another_holds_stays_his_until_its_end() -> None:
+    node = world(subnet(reservations=(reservation(2, A),)))
+    bind(node, 1, A)
+    before = node.truth.leases["default", ip(A)]
+    assert kind(node.answer(message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)) == v4.NAK
+    assert node.truth.leases["default", ip(A)] == before  # a NAK writes nothing
+    meanwhile = node.answer(message(v4.DISCOVER, 2))
+    assert isinstance(meanwhile, v4.Packet)
+    assert meanwhile.yiaddr != ip(A)
+    taken = {50: meanwhile.yiaddr.to_bytes(4, "big"), 54: meanwhile.options[54]}
+    assert kind(node.answer(message(v4.REQUEST, 2, options=taken))) == v4.ACK
+    node.now = before[0].expires_at + 6.0
+    moved = node.answer(message(v4.DISCOVER, 2))
+    assert isinstance(moved, v4.Packet)
+    assert moved.yiaddr == ip(A)
+
+
+def test_a_reserved_client_is_not_driven_from_its_dynamic_address_at_renewal() -> None:
+    node = world(subnet(reservations=(reservation(1, "10.77.0.10"),)))
+    bind(node, 1, A)
+    assert kind(node.answer(message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)) == v4.ACK
+
+
+def test_a_reserved_address_goes_to_nobody_else_even_while_its_owner_is_away() -> None:
+    node = world(subnet(pools=(pool(A, A),), reservations=(reservation(2, A),)))
+    assert node.answer(message(v4.DISCOVER, 1, requested=A)) == "no_address"
+    assert kind(node.answer(message(v4.REQUEST, 1, requested=A, server=SERVER))) == v4.NAK
+
+
+def test_a_client_that_two_reservations_name_gets_the_one_by_hardware() -> None:
+    by_id = reservation(1, "10.77.0.11", kind="client-id", value=b"\x00me")
+    node = world(subnet(reservations=(by_id, reservation(1, "10.77.0.10"))))
+    offer = node.answer(message(v4.DISCOVER, 1, options={61: b"\x00me"}))
+    assert isinstance(offer, v4.Packet)
+    assert offer.yiaddr == ip("10.77.0.10")
+
+
+def test_a_reservation_by_circuit_needs_a_relay_that_vouches_for_it() -> None:
+    by_port = reservation(1, "10.77.0.11", kind="circuit-id", value=b"port")
+    node = world(subnet(reservations=(by_port,)))
+    options = {82: b"\x01\x04port"}
+    relayed = node.answer(message(v4.DISCOVER, 5, giaddr="10.77.0.200", options=options), link=None)
+    forged = node.answer(message(v4.DISCOVER, 6, options=options))
+    assert isinstance(relayed, v4.Packet)
+    assert isinstance(forged, v4.Packet)
+    assert relayed.yiaddr == ip("10.77.0.11")
+    assert forged.yiaddr != ip("10.77.0.11")
+
+
+# --- stale views and replays -----------------------------------------------------------------------------------------
+
+
+def test_a_reply_that_would_need_a_stale_view_waits_for_its_check() -> None:
+    truth, config = Truth(), configuration()
+    first, second = Node(truth, config, "a", "ab"), Node(truth, config, "b", "ab")
+    bind(first, 1, A)
+    # b has not seen the binding; its offer would name another address than the client has.
+    offer = committed(second, message(v4.DISCOVER, 1), copies=3, fresh=False)
+    assert offer.change.kind in (CHECK, OFFER)
+    if offer.change.kind == CHECK:
+        assert not truth.apply(offer.change)
+    answer = second.answer(message(v4.DISCOVER, 1), copies=3, fresh=False)
+    assert isinstance(answer, v4.Packet)
+
+
+def test_an_old_batch_after_a_release_is_refused() -> None:
+    node = world()
+    bind(node, 1, A)
+    old = committed(node, message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)
+    assert node.answer(message(v4.RELEASE, 1, ciaddr=A, server=SERVER), **RENEWAL) == "done"
+    assert not node.truth.apply(old.change)
+    assert kind(node.answer(message(v4.REQUEST, 2, requested=A, server=SERVER))) == v4.ACK
+    assert not node.truth.apply(old.change)
+
+
+@pytest.mark.parametrize("fields", [{"ciaddr": A}, {"requested": A}])
+def test_a_replayed_renewal_does_not_drive_a_client_from_where_it_is_now(fields: dict[str, str]) -> None:
+    node = world()
+    bind(node, 1, A)
+    assert kind(node.answer(message(v4.REQUEST, 1, requested=B, server=SERVER))) == v4.ACK
+    assert kind(node.answer(message(v4.REQUEST, 1, **fields))) == v4.NAK
+    assert node.truth.leases["default", ip(B)][0].state == BOUND
+
+
+def test_a_replayed_release_after_reassignment_frees_nothing() -> None:
+    node = world()
+    bind(node, 1, A)
+    release = message(v4.RELEASE, 1, ciaddr=A, server=SERVER)
+    node.answer(release)
+    node.answer(message(v4.REQUEST, 2, requested=A, server=SERVER))
+    assert node.answer(release) == "no_binding"
+    assert node.truth.leases["default", ip(A)][0].client == key(2)
+
+
+def test_the_same_request_on_three_nodes_gives_one_record_and_the_same_address() -> None:
+    truth, config = Truth(), configuration()
+    nodes = [Node(truth, config, name, "abc") for name in "abc"]
+    packet = message(v4.REQUEST, 1, requested=A, server=SERVER)
+    answers = [node.answer(packet, copies=3) for node in nodes]
+    assert [answer.yiaddr for answer in answers if isinstance(answer, v4.Packet)] == [ip(A)] * 3
+    assert len(truth.leases) == 1
+
+
+def test_a_client_that_moves_between_members_of_a_shared_network_leaves_one_binding() -> None:
+    second = subnet("10.88.0.0/16", id=2, link=None, pools=(pool("10.88.1.0", "10.88.1.255"),))
+    node = world((subnet(), second))
+    bind(node, 1, A)
+    assert kind(node.answer(message(v4.REQUEST, 1, requested="10.88.1.7", server=SERVER))) == v4.ACK
+    assert node.truth.leases["default", ip(A)][0].state == RELEASED
+    assert node.truth.index == {("default", 2, key(1)): ip("10.88.1.7")}
+
+
+def test_a_record_of_a_subnet_that_was_drawn_anew_is_taken_over_with_its_index() -> None:
+    node = world(replace(subnet(), id=5))
+    record(node, A, lease(1, subnet_id=1))
+    action = committed(node, message(v4.REQUEST, 1, ciaddr=A), **RENEWAL)
+    assert action.change.kind == GRANT
+    assert action.change.displaced == (key(1), 1)
+    assert node.truth.apply(action.change)
+    assert node.truth.index == {("default", 5, key(1)): ip(A)}
+
+
+def test_an_offer_in_memory_is_repeated_to_its_client_and_to_nobody_else() -> None:
+    node = world()
+    offer = node.answer(message(v4.DISCOVER, 1))
+    again = node.answer(message(v4.DISCOVER, 1))
+    assert isinstance(offer, v4.Packet)
+    assert isinstance(again, v4.Packet)
+    assert again.yiaddr == offer.yiaddr
+    for number in range(2, 200):
+        other = node.answer(message(v4.DISCOVER, number, options={50: offer.yiaddr.to_bytes(4, "big")}))
+        assert isinstance(other, v4.Packet)
+        assert other.yiaddr != offer.yiaddr
+    assert (
+        kind(node.answer(message(v4.REQUEST, 2, options={50: offer.yiaddr.to_bytes(4, "big"), 54: offer.options[54]})))
+        == v4.NAK
+    )
+
+
+# --- any order of anything -------------------------------------------------------------------------------------------
+
+CLIENTS = st.integers(1, 6)
+NODES = st.sampled_from("abc")
+
+
+class Town(RuleBasedStateMachine):
+    """Six clients, three nodes with views of any age, a pool of five: no address is ever promised twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        truth, config = Truth(), configuration(subnet(pools=(pool("10.77.20.0", "10.77.20.4"),)))
+        self.truth = truth
+        self.nodes = {name: Node(truth, config, name, "abc") for name in "abc"}
+        self.now = NOW
+        self.pending: list[tuple[Node, Commit]] = []
+        self.offered: dict[int, tuple[int, int]] = {}
+        # client -> (address, the end that it was told)
+        self.bound: dict[int, tuple[int, float]] = {}
+
+    def ask(self, name: str, packet: v4.Packet, **more: object) -> None:
+        node = self.nodes[name]
+        node.now = self.now
+        action = node.decide(packet, copies=3, **more)
+        if isinstance(action, Reply):
+            self.hear(node, action)
+        elif isinstance(action, Commit):
+            self.pending.append((node, action))
+
+    def hear(self, node: Node, reply: Reply) -> None:
+        if reply.hold is not None:
+            node.offers.hold(reply.hold)
+        packet = v4.parse(reply.payload)
+        number = int.from_bytes(packet.chaddr[2:], "big")
+        if packet.message_type == v4.OFFER:
+            self.offered[number] = (packet.yiaddr, int.from_bytes(packet.options[54], "big"))
+        elif packet.message_type == v4.ACK:
+            self.bound[number] = (packet.yiaddr, self.now + int.from_bytes(packet.options[51], "big"))
+        else:
+            self.bound.pop(number, None)
+
+    @rule(name=NODES)
+    def refresh(self, name: str) -> None:
+        self.nodes[name].sight.refresh()
+
+    @rule(seconds=st.sampled_from([1, 40, 1900, 4000, 9000]))
+    def wait(self, seconds: int) -> None:
+        self.pending.clear()  # decisions older than 5 s never leave
+        self.now += seconds
+
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        if self.pending:
+            node, action = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
+            if self.truth.apply(action.change) and action.then is not None:
+                self.hear(node, action.then)
+
+    @rule(name=NODES, number=CLIENTS)
+    def discover(self, name: str, number: int) -> None:
+        self.bound.pop(number, None)
+        self.ask(name, message(v4.DISCOVER, number))
+
+    @rule(name=NODES, number=CLIENTS)
+    def select(self, name: str, number: int) -> None:
+        if number in self.offered and number not in self.bound:
+            address, server = self.offered[number]
+            options = {50: address.to_bytes(4, "big"), 54: server.to_bytes(4, "big")}
+            self.ask(name, message(v4.REQUEST, number, options=options))
+
+    @rule(name=NODES, number=CLIENTS)
+    def renew(self, name: str, number: int) -> None:
+        if number in self.bound and self.bound[number][1] > self.now:
+            address = self.bound[number][0]
+            self.ask(name, message(v4.REQUEST, number, ciaddr=address), destination=ip(SERVER))
+
+    @rule(name=NODES, number=CLIENTS)
+    def release(self, name: str, number: int) -> None:
+        if number in self.bound:
+            address, _ = self.bound.pop(number)
+            # What the client had asked for before cannot bring it back to life.
+            self.pending = [each for each in self.pending if each[1].change.client != key(number)]
+            server = {54: self.nodes[name].local.to_bytes(4, "big")}
+            self.ask(
+                name, message(v4.RELEASE, number, ciaddr=address, options=server), destination=self.nodes[name].local
+            )
+
+    @invariant()
+    def no_address_is_promised_twice(self) -> None:
+        valid = [address for address, end in self.bound.values() if end > self.now]
+        assert len(valid) == len(set(valid))
+
+    @invariant()
+    def every_promise_is_on_record(self) -> None:
+        for number, (address, end) in self.bound.items():
+            if end > self.now:
+                given, _ = self.truth.leases["default", address]
+                assert given.client == key(number)
+                assert given.expires_at >= end
+
+
+Town.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTown = Town.TestCase
