@@ -69,6 +69,15 @@ class Node:
         """What /readyz says; False also when nobody answers."""
         return self._get("/readyz")[0] == 200
 
+    def readiness(self) -> str:
+        """The state and its reason, as /readyz says them; "" when nobody answers."""
+        return self._get("/readyz")[1].decode()
+
+    def wait_alive(self, timeout: float = 20.0) -> Node:
+        """Wait until /healthz answers."""
+        wait_until(lambda: self.alive() or self._ended(), timeout, f"{self.name} alive")
+        return self
+
     def alive(self) -> bool:
         """What /healthz says."""
         return self._get("/healthz")[0] == 200

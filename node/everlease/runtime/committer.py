@@ -212,8 +212,8 @@ class Committer:
     async def _split(self, load: Load) -> None:
         """One bad change refuses its whole batch: send each alone, so that only that one is lost."""
         if len(load.tickets) > 1:
-            for ticket in load.tickets:
-                await self._carry(Load([ticket], load.config))
+            while load.tickets:
+                await self._carry(Load([load.tickets.pop(0)], load.config))
 
     # --- what became of them ------------------------------------------------------------------------------------------
 
