@@ -165,7 +165,7 @@ class Node:
         self.rooms = _furnish(settings, self._store, counters, self._boot_id)
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
-        self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry)
+        self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, counters.dropped)
         self.settlement = Settlement(self.rooms, self.pulse, self._gate)
 
     async def start(self, text: str | None) -> None:

@@ -83,7 +83,11 @@ class PacketClient(Talker):
 
     def send_frame(self, payload: bytes, to: bytes = BROADCAST_HARDWARE) -> None:
         """Any octets at all, to port 67 of everybody."""
-        self._raw.send(_from_client_port(build(payload, (self.mac, to), (0, EVERYBODY), 67)))
+        self.send_raw(_from_client_port(build(payload, (self.mac, to), (0, EVERYBODY), 67)))
+
+    def send_raw(self, frame: bytes) -> None:
+        """An Ethernet frame as it is, with whatever is wrong about it."""
+        self._raw.send(frame)
 
     def discover(self, options: Mapping[int, bytes] | None = None, timeout: float = 5.0, **fields: Any) -> Captured:
         """DISCOVER; returns the first OFFER."""

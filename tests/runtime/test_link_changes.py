@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import pytest
 
+from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
+from everlease.wire import v4
 from lab.netns import Lab
 from lab.packet_client import PacketClient
 from lab.processes import wait_until
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
+
+
+def test_what_a_socket_drops_is_counted_by_the_node(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    client = PacketClient(site.client("client"))
+    lab.on_close(client.close)
+    frame = bytearray(
+        build(v4.build(client.message(v4.DISCOVER)), (client.mac, BROADCAST_HARDWARE), (0, 0xFFFFFFFF), 67)
+    )
+    frame[40:42] = b"\x12\x34"
+    client.send_raw(bytes(frame))
+    client.obtain()
+    assert site.nodes[0].metric("everlease_packets_dropped_total", reason="bad_checksum") == 1
 
 
 def test_an_interface_that_was_deleted_and_made_again_is_served_again(lab: Lab) -> None:
@@ -19,9 +34,9 @@ def test_an_interface_that_was_deleted_and_made_again_is_served_again(lab: Lab) 
     client.obtain()
     host, switch = site.hosts[0], site.links["office"]
     host.ip("link", "delete", "eth1")
-    assert client.ask_all(client.message(1), within=0.5) == []
+    assert client.ask_all(client.message(v4.DISCOVER), within=0.5) == []
     switch.connect(host, "eth1", address="10.77.0.2/16")
-    wait_until(lambda: client.ask_all(client.message(1), within=0.5), 10, "an offer")
+    wait_until(lambda: client.ask_all(client.message(v4.DISCOVER), within=0.5), 10, "an offer")
     ack = client.obtain()
     assert ack.packet is not None
     client.adopt(ack.packet.yiaddr, 16)
@@ -34,9 +49,9 @@ def test_an_interface_that_was_down_for_a_moment_is_served_again(lab: Lab) -> No
     lab.on_close(client.close)
     host = site.hosts[0]
     host.ip("link", "set", "eth1", "down")
-    assert client.ask_all(client.message(1), within=0.5) == []
+    assert client.ask_all(client.message(v4.DISCOVER), within=0.5) == []
     host.ip("link", "set", "eth1", "up")
-    wait_until(lambda: client.ask_all(client.message(1), within=0.5), 10, "an offer")
+    wait_until(lambda: client.ask_all(client.message(v4.DISCOVER), within=0.5), 10, "an offer")
 
 
 def test_a_node_that_lost_carrier_gives_its_clients_to_the_other_at_once(lab: Lab) -> None:
@@ -48,7 +63,7 @@ def test_a_node_that_lost_carrier_gives_its_clients_to_the_other_at_once(lab: La
     wait_until(lambda: "NO-CARRIER" in site.hosts[0].ip("link", "show", "eth1"), 5, "carrier lost")
 
     def answered() -> int:
-        discovers = [client.message(1, chaddr=bytes([2, 0, 0, 0, 2, number])) for number in range(10)]
+        discovers = [client.message(v4.DISCOVER, chaddr=bytes([2, 0, 0, 0, 2, number])) for number in range(10)]
         return sum(bool(client.ask_all(discover, within=0.1)) for discover in discovers)
 
     wait_until(lambda: answered() == 10, 15, "every first DISCOVER answered by the other node")

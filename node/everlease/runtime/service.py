@@ -30,12 +30,18 @@ class Served:
 
 
 class Service:
-    """Opens what the flags name, reads it, and tells membership. `changed` is called when a link came or went."""
+    """Opens what the flags name, reads it, and tells membership. `changed` is called when a link came or went.
 
-    def __init__(self, responder: Responder, membership: Membership, changed: Callable[[], None]) -> None:
+    dropped: the node's counters by reason, for packets that a socket drops before they are parsed.
+    """
+
+    def __init__(
+        self, responder: Responder, membership: Membership, changed: Callable[[], None], dropped: dict[str, int]
+    ) -> None:
         self._responder = responder
         self._membership = membership
         self._changed = changed
+        self._dropped = dropped
         self._ports = Ports()
         self._named: dict[str, str] = {}
         self._links: dict[str, Link] = {}
@@ -47,10 +53,10 @@ class Service:
         for served in links:
             label = served.label or served.interface
             self._named[label] = served.label
-            link = self._links[served.interface] = Link(label, served.interface, self._ports)
+            link = self._links[served.interface] = Link(label, served.interface, self._ports, self._dropped)
             link.open()
         for address, port in listens:
-            self._listens.append(ListenEndpoint(address, port, self._ports))
+            self._listens.append(ListenEndpoint(address, port, self._ports, self._dropped))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read from now on."""
