@@ -18,7 +18,7 @@ from everlease.cli.values import STATE_STYLES, duration_text, enum_text, seconds
 from everlease.client import Client
 from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, Node, NodeState
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The cluster: its nodes and its store.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 _PERIOD = 1.0
 
@@ -95,6 +95,11 @@ def _picture(row: Mapping[str, Any]) -> Group:
         parts.insert(1, Text(f"The newest configuration was not loaded: {row['config_error']}", style="red"))
     parts += [table_of(_NODES, row["nodes"]), Text(), table_of(_MEMBERS, row["members"])]
     return Group(*parts)
+
+
+@app.callback()
+def cluster() -> None:
+    """The cluster: its nodes and its store."""
 
 
 @app.command()

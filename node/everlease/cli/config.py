@@ -33,9 +33,8 @@ def validate(file: File) -> None:
     except InvalidDocument as bad:
         _refuse(file, tuple(Problem(each.path, each.line, each.message) for each in bad.problems))
     reservations = sum(len(subnet.reservations) for subnet in config.subnets.values())
-    typer.echo(
-        f"{file}: valid: {len(config.subnets)} subnets, {reservations} reservations, {len(config.classes)} classes"
-    )
+    counts = ((len(config.subnets), "subnet"), (reservations, "reservation"), (len(config.classes), "class"))
+    typer.echo(f"{file}: valid: {', '.join(_count(*each) for each in counts)}")
 
 
 @app.command()
