@@ -1,4 +1,4 @@
-"""A running node keeps up with its interfaces: lost carrier, deletion and return, new addresses."""
+"""A running node and its interfaces: lost carrier, deletion and return, service addresses, drops that are counted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import pytest
 from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
 from everlease.wire import v4
 from lab.netns import Lab
-from lab.packet_client import PacketClient
+from lab.packet_client import PacketClient, ipv4
 from lab.processes import wait_until
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
+
+
+def test_a_service_address_on_loopback_is_answered_from_itself(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    namespace = site.client("client")
+    client = PacketClient(namespace)
+    lab.on_close(client.close)
+    ack = client.obtain()
+    assert ack.packet is not None
+    client.adopt(ack.packet.yiaddr, 16)
+    site.hosts[0].ip("address", "add", "192.0.2.67/32", "dev", "lo")
+    namespace.ip("route", "add", "192.0.2.67/32", "via", "10.77.0.2")
+    assert client.renew(ack.packet.yiaddr, "192.0.2.67").source == ipv4("192.0.2.67")
 
 
 def test_what_a_socket_drops_is_counted_by_the_node(lab: Lab) -> None:

@@ -99,7 +99,7 @@ class Responder:
 
     def _receive(self, endpoint: Endpoint, datagram: Datagram) -> str:
         """Parse and decide; returns why not, or ""."""
-        local = _local(endpoint, datagram.destination)
+        local = _local(endpoint, datagram)
         config = self._rooms.configuration.current
         if config is None or not (local or self._options.server_identifier):
             return "unavailable"
@@ -213,8 +213,9 @@ def _leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:
     return endpoint.send_frame(reply.payload, hardware, to.address, own, to.port)
 
 
-def _local(endpoint: Endpoint, destination: int) -> int:
-    """The own address that a packet was sent to; the link's first one for a broadcast; 0 = there is none."""
-    if endpoint.label is None or destination in endpoint.addresses:
-        return destination
+def _local(endpoint: Endpoint, datagram: Datagram) -> int:
+    """The own address that a packet was sent to, one on `lo` too; the link's first one for a broadcast; 0 = none."""
+    # UDP delivers only to own addresses, and does not tell the sender's hardware address as raw sockets do.
+    if not datagram.hardware or datagram.destination in endpoint.addresses:
+        return datagram.destination
     return endpoint.address
