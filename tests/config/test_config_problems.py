@@ -231,6 +231,11 @@ def test_a_reference_to_something_broken_is_no_second_mistake() -> None:
     assert [line.split()[0] for line in problems(text)] == ["subnets[0].prefix", "client-classes[0].match"]
 
 
+@pytest.mark.parametrize("definition", ["code: 230, type: ipp", "code: 999, type: ip", "type: ip"])
+def test_a_value_of_a_broken_option_is_no_second_mistake(definition: str) -> None:
+    assert one(f"{{option-def: [{{name: x, {definition}}}], option-data: {{x: 1.2}}}}").startswith("option-def[0].")
+
+
 def test_the_number_of_problems_is_bounded() -> None:
     with pytest.raises(InvalidDocument) as refused:
         load("subnets:\n" + "- {}\n" * 5000)

@@ -28,6 +28,7 @@ class Names:
 
     subnets: frozenset[int]
     classes: frozenset[str]
+    options: frozenset[str]
 
 
 def names_of(tree: Mapping[str, Any]) -> Names:
@@ -35,6 +36,7 @@ def names_of(tree: Mapping[str, Any]) -> Names:
     return Names(
         frozenset(value for value in _each(tree, "subnets", "id") if isinstance(value, int)),
         frozenset(value for value in _each(tree, "client-classes", "name") if isinstance(value, str)),
+        frozenset(value for value in _each(tree, "option-def", "name") if isinstance(value, str)),
     )
 
 
@@ -47,7 +49,7 @@ def compile_document(
     document: schema.Document, names: Names, report: Report, *, revision: int = 0, mod_revision: int = 0
 ) -> tuple[Config, frozenset[int]]:
     """The compiled configuration, usable only if `report` stays empty, and the ids that overlap another space."""
-    compiler = Compiler(_option_table(document, report), report)
+    compiler = Compiler(_option_table(document, names, report), report)
     said = compiler.parameters(document, (), (Parameters(**GLOBAL_DEFAULTS),))
     top = _with_defaults(said)
     shared = memberships(document, names.subnets, report)
@@ -81,8 +83,8 @@ def compile_document(
     return config, ambiguous
 
 
-def _option_table(document: schema.Document, report: Report) -> OptionTable:
-    options = OptionTable()
+def _option_table(document: schema.Document, names: Names, report: Report) -> OptionTable:
+    options = OptionTable(names.options)
     for position, definition in enumerate(document.option_def):
         options.define(definition, ("option-def", position), report)
     return options

@@ -5,7 +5,7 @@ The law of this file: values are encoded here, once; nothing later looks at what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from everlease.config import values
@@ -38,8 +38,10 @@ _OWN: Final = {
 class OptionTable:
     """IANA's options and the operator's own, by name and code."""
 
-    def __init__(self) -> None:
+    def __init__(self, broken: Collection[str] = ()) -> None:
+        """broken: names whose definition is a finding already; what is said of them is no second one."""
         self.names: dict[int, str] = {}
+        self._broken = set(broken)
         self._codes: dict[str, int] = {}
         self._kinds: dict[int, Kind] = {}
 
@@ -57,14 +59,19 @@ class OptionTable:
             known = ", ".join(sorted(kinds.BY_NAME))
             near = did_you_mean(definition.type, kinds.BY_NAME)
             report.add((*path, "type"), f'there is no type "{definition.type}"{near}; known are {known}')
+            self._broken.add(definition.name)
+            return
         self.names[definition.code] = definition.name
         self._codes[definition.name] = definition.code
-        self._kinds[definition.code] = kind or kinds.BINARY
+        self._kinds[definition.code] = kind
+        self._broken.discard(definition.name)
 
     def encode(self, data: Mapping[str, Any], path: Path, report: Report) -> dict[int, OptionValue]:
         """One level's `option-data`, by code."""
         found: dict[int, OptionValue] = {}
         for name, given in data.items():
+            if name in self._broken:
+                continue
             here = (*path, "option-data", name)
             with report.at(here):
                 code = self.code(name)

@@ -1,4 +1,7 @@
-"""Arithmetic on ranges of addresses: (first, last), both inclusive, as ints."""
+"""Arithmetic on ranges of addresses: (first, last), both inclusive, as ints.
+
+The law of this file: a range is never empty; what is not there is no range.
+"""
 
 from __future__ import annotations
 
