@@ -218,3 +218,27 @@ def test_pxe_rom_and_system_of_one_machine_share_an_address_by_hardware() -> Non
     assert isinstance(rom, v4.Packet)
     assert isinstance(system, v4.Packet)
     assert rom.yiaddr == system.yiaddr
+
+
+# --- five nodes, two links, a relay that sends to two of them --------------------------------------------------------
+
+
+@pytest.mark.parametrize("candidates", ["abc", "de", "bd"])
+def test_the_first_discover_is_answered_by_one_of_those_that_hear_it(candidates: str) -> None:
+    truth, config = Truth(), configuration()
+    nodes = [Node(truth, config, name, candidates) for name in candidates]
+    for number in range(40):
+        answers = [node.decide(message(v4.DISCOVER, number)) for node in nodes]
+        assert sum(not isinstance(action, Drop) for action in answers) == 1
+
+
+def test_node_a_dies_between_offer_and_request_and_the_client_gets_that_address_from_another() -> None:
+    truth, config = Truth(), configuration()
+    first, second, third = (Node(truth, config, name, "abc") for name in "abc")
+    offer = first.answer(message(v4.DISCOVER), copies=3)
+    assert isinstance(offer, v4.Packet)
+    taken = message(v4.REQUEST, options={50: offer.yiaddr.to_bytes(4, "big"), 54: offer.options[54]})
+    assert [second.answer(taken), third.answer(taken)] == ["not_owner"] * 2  # it may still be alive
+    answers = [node.answer(taken, copies=2) for node in (second, third)]
+    acks = [answer for answer in answers if isinstance(answer, v4.Packet)]
+    assert [(ack.message_type, ack.yiaddr) for ack in acks] == [(v4.ACK, offer.yiaddr)]

@@ -251,7 +251,7 @@ class Table:
         return None
 
 
-IDENTIFIERS = {"a": "10.77.0.2", "b": "10.77.0.3", "c": "10.77.0.4"}
+IDENTIFIERS = {name: f"10.77.0.{number}" for number, name in enumerate("abcde", 2)}
 
 
 class Node:

@@ -27,13 +27,15 @@ DENY: Final = "deny"
 class Query:
     """A packet with everything that decisions ask about it.
 
-    client: client key; hash: 32 bits of it, the lowest eight are its bucket; classes: those that match, in order.
+    space: address space of the network; client: client key; hash: 32 bits of it, the lowest eight are its bucket;
+    classes: those that match, in order.
     """
 
     packet: Packet
     situation: Situation
     place: Place
     operation: str
+    space: str
     client: bytes
     hash: int
     classes: tuple[ClientClass, ...]
@@ -45,14 +47,9 @@ class Query:
         """The client's network."""
         return self.place.network
 
-    @property
-    def space(self) -> str:
-        """The address space of the network."""
-        return self.place.network.subnets[0].space
-
     def row(self, address: int) -> Row | None:
         """The view's record of an address."""
-        return self.situation.view.row(self.place.network.subnets[0].space, address)
+        return self.situation.view.row(self.space, address)
 
     def identifiers(self) -> tuple[tuple[str, bytes], ...]:
         """What a reservation may name this client by."""

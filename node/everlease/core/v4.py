@@ -54,7 +54,8 @@ def understand(packet: Packet, situation: Situation) -> Query | Drop:
     if isinstance(place, str):
         return Drop(place, operation)
     # One rule for a network: a client keeps its key wherever in a shared network its address lies.
-    client = client_key(packet, place.network.subnets[0].client_identity)
+    first = place.network.subnets[0]
+    client = client_key(packet, first.client_identity)
     if not client:
         return Drop("malformed", operation)
     classes = situation.config.classes
@@ -63,7 +64,7 @@ def understand(packet: Packet, situation: Situation) -> Query | Drop:
         classes = facts.classes_of(classes, known)
         if any(each.action == "drop" for each in classes):
             return Drop("class_drop", operation)
-    return Query(packet, situation, place, operation, client, client_hash(client), classes)
+    return Query(packet, situation, place, operation, first.space, client, client_hash(client), classes)
 
 
 OPERATION_NAMES: Final = {
@@ -76,8 +77,9 @@ OPERATION_NAMES: Final = {
 
 def operation_of(packet: Packet, situation: Situation) -> str:
     """The metric label of a message; for a REQUEST the client's state by RFC 2131 table 4."""
-    if packet.message_type != v4.REQUEST:
-        return OPERATION_NAMES.get(packet.message_type, "other")
+    kind = packet.message_type
+    if kind != v4.REQUEST:
+        return OPERATION_NAMES.get(kind, "other")
     options = packet.options
     if SERVER_IDENTIFIER in options and REQUESTED_ADDRESS in options:
         return "request"
