@@ -61,7 +61,7 @@ install_packages() {
   heading "packages: ${missing[*]}"
   hold_daemons "$root"
   $root apt-get update -qq </dev/null
-  DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+  $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
   release_daemons "$root"
 }
 
@@ -118,7 +118,7 @@ prepare_environment() {
   wanted=$(cat pyproject.toml constraints.txt .venv/pyvenv.cfg | sha256sum)
   if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
     heading "environment: the package, editable, and its tools"
-    .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' </dev/null
+    .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,uvloop]' </dev/null
     echo "$wanted" >.venv/installed
   fi
   wanted=$(find proto -type f \( -name '*.proto' -o -name '*.py' \) -print0 | sort -z | xargs -0 sha256sum)
@@ -147,26 +147,38 @@ folders_that_exist() {
 }
 
 run_part() {
-  local part=$1 folders
+  local part=$1 where folders
   shift
   case $part in
-    format | lint | types | layers) prepare_environment ;;
-    unit) install_packages tshark; prepare_environment ;;
     -h | --help | help) usage; return ;;
-    *) install_packages "${packages[@]}"; prepare_environment ;;
+    format | lint | types | layers)
+      prepare_environment
+      heading "$part"
+      "check_$part"
+      return ;;
+    bench) where=bench ;;
+    unit) where=unit ;;
+    *)
+      where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
   esac
+  if [ "$part" = unit ]; then install_packages tshark; else install_packages "${packages[@]}"; fi
+  prepare_environment
   heading "$part"
-  case $part in
-    format | lint | types | layers) "check_$part" ;;
+  case $where in
+    bench) PYTHONPATH=tests .venv/bin/python -m bench "$@" ;;
     unit)
       mapfile -t folders < <(folders_that_exist "${unit_folders[@]}")
       run_pytest -m 'not slow' "${folders[@]}" "$@" ;;
-    bench) PYTHONPATH=tests .venv/bin/python -m bench "$@" ;;
-    *)
-      if [ -d "tests/$part" ]; then run_pytest "tests/$part" "$@"
-      elif [ -f "tests/test_$part.py" ]; then run_pytest "tests/test_$part.py" "$@"
-      else say "there is no part '$part'"; usage >&2; return 2; fi ;;
+    *) run_pytest "$where" "$@" ;;
   esac
+}
+
+part_path() {
+  local path
+  for path in "tests/$1" "tests/test_$1.py"; do
+    [ ! -e "$path" ] || { echo "$path"; return; }
+  done
+  return 1
 }
 
 run_everything() {
