@@ -84,8 +84,7 @@ def test_a_reload_in_place_gives_the_same_view_as_a_load(steps: list[tuple[int, 
         old.apply(event)
     for view in (old, fresh):
         listing = view.begin(10 + len(told))
-        for event in there:
-            view.listed(listing, event)
+        view.listed(listing, there)
         list(view.finish(listing))
     assert picture(old) == picture(fresh)
 
@@ -106,7 +105,7 @@ def test_a_listing_does_not_resurrect_what_was_deleted_while_it_was_read() -> No
     listing = view.begin(11)
     view.apply(gone(A, 12))
     view.passed(12)
-    view.listed(listing, record(A, 10))
+    view.listed(listing, [record(A, 10)])
     list(view.finish(listing))
     assert view.row("default", A) is None
     assert view.revision == 12

@@ -59,7 +59,7 @@ class LeaseTable:
 
     __slots__ = (
         "_full", "_late", "_numbers", "_refit", "_schedule", "_taken", "_tombstones",
-        "grace", "index", "margin", "now", "rows", "usage",
+        "grace", "index", "margin", "now", "rows", "seen", "usage",
     )  # fmt: skip
 
     def __init__(self, usage: Usage, now: float, margin: float = 5.0, grace: int | None = None) -> None:
@@ -69,6 +69,7 @@ class LeaseTable:
         self.now = now
         self.margin = margin
         self.grace = grace
+        self.seen: dict[int, int] = {}  # what a reload has shown so far
         self._schedule = Schedule()
         self._taken: dict[int, int] = {}
         self._full: dict[int, int] = {}
@@ -151,12 +152,12 @@ class LeaseTable:
                 self._place_again(address, row)
         return len(due) + len(more)
 
-    def stale_since(self, revision: int, seen: dict[int, int]) -> Iterator[int]:
-        """Addresses whose rows are not newer than a listing at `revision` that did not show them."""
+    def unseen(self, revision: int) -> Iterator[int]:
+        """Each address whose row is not newer than a listing at `revision` that did not show it; 0 for all others."""
         for address in array("I", self.rows):
             row = self.rows.get(address)
-            if row is not None and row.revision <= revision and not seen.get(address >> 8, 0) >> (address & 255) & 1:
-                yield address
+            seen = self.seen.get(address >> 8, 0) >> (address & 255) & 1
+            yield 0 if seen or row is None or row.revision > revision else address
 
     # --- bits ------------------------------------------------------------------------------------------------------
 

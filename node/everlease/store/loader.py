@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from everlease.store.api import Compacted, Page, Store, Unavailable
@@ -118,16 +118,16 @@ class Loader:
         for start in (keys.nodes, keys.watched + b"reservations/"):
             async for page in self._pages(start, range_end(start), listing.revision):
                 await self._take(listing, page)
-        async for page in self._lease_pages(listing.revision):
-            await self._take(listing, page)
+        async with contextlib.aclosing(_ahead(self._lease_pages(listing.revision))) as pages:
+            async for page in pages:
+                await self._take(listing, page)
         for _ in self._view.finish(listing):
             await asyncio.sleep(0)
 
     async def _take(self, listing: Listing, page: Page) -> None:
-        for count, record in enumerate(page.records):
-            self._view.listed(listing, record)
-            if count % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+        for start in range(0, len(page.records), SLICE):
+            self._view.listed(listing, page.records[start : start + SLICE])
+            await asyncio.sleep(0)
 
     async def _lease_pages(self, revision: int) -> AsyncIterator[Page]:
         """Every lease record: the configured prefixes block by block, the gaps between them in one go."""
@@ -154,6 +154,21 @@ class Loader:
             if start < stop:
                 yield await self._store.get_range(start, stop, revision=revision)
                 start = stop
+
+
+async def _ahead(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+    """The same pages; the next one is on its way while one is being taken in."""
+    coming = asyncio.create_task(_next(pages))
+    try:
+        while (page := await coming) is not None:
+            coming = asyncio.create_task(_next(pages))
+            yield page
+    finally:
+        coming.cancel()
+
+
+async def _next(pages: AsyncIterator[Page]) -> Page | None:
+    return await anext(pages, None)
 
 
 class _RolledBack(Exception):

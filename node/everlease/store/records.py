@@ -61,7 +61,8 @@ class Takeover(msgspec.Struct, frozen=True):
 class Presence(msgspec.Struct, omit_defaults=True):
     """A node's proof that it can commit, put every period through the path that serves clients.
 
-    boot: id of this run; sequence: counts up; state: joining, serving...; clock: its wall clock, seconds UTC;
+    boot: id of this run; sequence: counts up; state: joining, serving... and, when it does not serve, reason: why;
+    clock: its wall clock, seconds UTC;
     view, config: revisions that it has; links: labels that it serves, with the node's addresses (server identifiers);
     relays: giaddrs heard in the last ten minutes, bounded; dotted text.
     """
@@ -78,6 +79,7 @@ class Presence(msgspec.Struct, omit_defaults=True):
     admin: str = ""
     version: str = ""
     period: float = 0.5
+    reason: str = ""
 
 
 class Current(msgspec.Struct, omit_defaults=True):

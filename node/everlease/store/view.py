@@ -45,10 +45,13 @@ class Peer:
 
 @dataclass(slots=True)
 class Listing:
-    """What a load has shown so far: everything else that is not newer than `revision` is dropped at its end."""
+    """What a load has shown so far: everything else that is not newer than `revision` is dropped at its end.
+
+    in_place: there were rows before; which leases it showed is in the tables (`LeaseTable.seen`).
+    """
 
     revision: int
-    leases: dict[str, dict[int, int]] = field(default_factory=dict)
+    in_place: bool
     reservations: dict[str, set[bytes]] = field(default_factory=dict)
     nodes: set[str] = field(default_factory=set)
 
@@ -285,21 +288,33 @@ class View:
 
     def begin(self, revision: int) -> Listing:
         """A load at this revision begins; the watch may go on meanwhile. A load that began before is forgotten."""
-        self._listing = Listing(revision)
+        self._listing = Listing(revision, in_place=len(self) > 0)
+        for table in self._tables.values():
+            table.seen.clear()
         return self._listing
 
-    def listed(self, listing: Listing, record: KeyValue) -> None:
-        """One record of a load."""
+    def listed(self, listing: Listing, records: Sequence[KeyValue]) -> None:
+        """Some records of a load."""
+        for record in records:
+            table = self._by_prefix.get(record.key[:-8])
+            address = parse_address(record.key[-8:]) if table is not None else None
+            if table is None or address is None:
+                self._listed_other(listing, record)
+                continue
+            self._apply_lease(table, address, record)
+            if listing.in_place:
+                table.seen[address >> 8] = table.seen.get(address >> 8, 0) | 1 << (address & 255)
+
+    def _listed_other(self, listing: Listing, record: KeyValue) -> None:
+        """Not a lease, or the first one of its space."""
         self.apply(record)
         words = self.keys.parse(record.key)
-        space = words[1].decode() if len(words) > 1 else ""
-        if words[0] == LEASES and (address := parse_address(words[-1])) is not None:
-            blocks = listing.leases.setdefault(space, {})
-            blocks[address >> 8] = blocks.get(address >> 8, 0) | 1 << (address & 255)
+        if words[0] == LEASES and record.key[:-8] in self._by_prefix:
+            self.listed(listing, [record])
         elif words[0] == RESERVATIONS:
-            listing.reservations.setdefault(space, set()).add(b"/".join(words[3:]))
+            listing.reservations.setdefault(words[1].decode(), set()).add(b"/".join(words[3:]))
         elif words[0] == NODES:
-            listing.nodes.add(space)
+            listing.nodes.add(words[1].decode())
 
     def finish(self, listing: Listing) -> Iterator[None]:
         """Drop what the listing lacks and is not newer; yields after each slice of rows."""
@@ -309,12 +324,13 @@ class View:
             self._apply_presence(name, KeyValue(self.keys.node(name), None, listing.revision + 1))
         for space, reservations in self._reservations.items():
             reservations.keep_only(listing.reservations.get(space, set()), listing.revision)
-        for space, table in list(self._tables.items()):
-            for count, address in enumerate(table.stale_since(listing.revision, listing.leases.get(space, {}))):
-                table.delete(address, listing.revision + 1)
+        for table in list(self._tables.values()) if listing.in_place else ():
+            for count, gone in enumerate(table.unseen(listing.revision)):
+                if gone:
+                    table.delete(gone, listing.revision + 1)
                 if count % SLICE == SLICE - 1:
                     yield
-            yield
+            table.seen.clear()
         self._listing = None
         self.passed(listing.revision)
 
