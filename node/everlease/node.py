@@ -32,6 +32,7 @@ from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
 from everlease.runtime.pulse import Pulse
 from everlease.runtime.responder import Options, Responder
+from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.service import SERVER_PORT, Served, Service
 from everlease.runtime.settle import Settlement
@@ -182,10 +183,12 @@ class Node:
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
+        restorer = Restorer(rooms, loader.loaded, lambda: longest_lifetime(rooms.configuration.current))
+        loader.on_rollback = restorer.rolled_back
         self._run(loader.run())
         await loader.loaded.wait()
         await self.pulse.claim()
-        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run()):
+        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run()):
             self._run(each)
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())

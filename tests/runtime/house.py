@@ -24,6 +24,7 @@ from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
 from everlease.runtime.pulse import Pulse
 from everlease.runtime.responder import Options, Responder
+from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Datagram
@@ -179,6 +180,8 @@ class House:
         self.pulse = Pulse(self.rooms)
         self.settlement = Settlement(self.rooms, self.pulse, gate)
         self.loader = Loader(weather, keys, view, self.settlement.prefixes)
+        self.restorer = Restorer(self.rooms, self.loader.loaded, lambda: longest_lifetime(configuration.current))
+        self.loader.on_rollback = self.restorer.rolled_back
         self.tasks: list[asyncio.Task[None]] = []
 
     async def join(self, document: str = DOCUMENT) -> House:

@@ -36,14 +36,12 @@ class Lifeline:
     waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load;
     leaderless: a reachable member says that it has no leader; extends: the cluster extends known bindings on quorum
     loss; clock_ok: the own clock is trusted; draining: why it leaves ("" = it stays);
-    told: called with (state, reason) at each change of state.
+    told: each is called with (state, reason) when the state changes.
     """
 
-    def __init__(
-        self, boot: Callable[[], float], told: Callable[[str, str], None] = lambda _state, _reason: None
-    ) -> None:
+    def __init__(self, boot: Callable[[], float], *told: Callable[[str, str], None]) -> None:
         self._boot = boot
-        self._told = told
+        self.told = list(told)
         self.state = JOINING
         self.reason = "starting"
         self.since = self._beat = self._woke = boot()
@@ -59,9 +57,13 @@ class Lifeline:
     def beat(self, now: float) -> None:
         """Call this often, and before the first packet of a wake-up is looked at."""
         if now - self._beat > GAP:
-            self._woke = now
-            self.evaluate(now)
+            self.doubt(now)
         self._beat = now
+
+    def doubt(self, now: float) -> None:
+        """What was believed is no longer proved: join again, until an echo of something sent from now on."""
+        self._woke = now
+        self.evaluate(now)
 
     def echoed(self, sent_at: float, now: float) -> None:
         """The presence that was sent at `sent_at` came back through the watch."""
@@ -92,7 +94,8 @@ class Lifeline:
             self.state, self.reason = state, reason
             if changed:
                 self.since = now
-                self._told(state, reason)
+                for tell in self.told:
+                    tell(state, reason)
 
     def _judge(self, now: float) -> tuple[str, str]:
         if self.stopped:

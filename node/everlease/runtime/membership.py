@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from everlease.core.answering import owned_mask, rendezvous
+from everlease.core.answering import Order, owned_mask, rendezvous
 from everlease.core.situation import ALL_BUCKETS, Peers
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.lifeline import SERVING, Lifeline
@@ -25,6 +25,10 @@ NODES_PER_SECOND: Final = 50
 """Presence commits per second of a large cluster, all nodes together: each one wakes every node."""
 
 RELAY_MEMORY: Final = 600.0
+
+RELAY_SETTLES: Final = 3
+"""Periods from the first packet of a relay until whoever hears it as well has said so, and we have read it."""
+
 RELAYS: Final = 256
 """Relays that a presence names, the latest heard; 4 KB at most, because every node reads every presence."""
 
@@ -77,11 +81,12 @@ class Membership:
         self.eligible: frozenset[str] = frozenset({name})
         self.own: Peer | None = None
         self.sequence = 0
-        self.frozen = False
+        self.frozen = True
         self._clock = clock
         self._lifeline = lifeline
         self._sent: deque[tuple[int, float]] = deque(maxlen=64)
         self._relays: dict[int, float] = {}
+        self._new_relays: dict[int, float] = {}
         self._dead: dict[int, tuple[str, float]] = {}
         self._skips: dict[tuple[str, str], _Skip] = {}
         self._skipped: frozenset[tuple[str, str]] = frozenset()
@@ -116,6 +121,8 @@ class Membership:
         for sequence, sent_at in self._sent:
             if sequence == peer.presence.sequence:
                 self._lifeline.echoed(sent_at, now)
+        if self.frozen:  # now others can be judged, before the first packet is
+            self.judge(now)
 
     def _member(self, name: str, presence: Presence, now: float) -> Member:
         identifiers = frozenset(undotted(address) for addresses in presence.links.values() for address in addresses)
@@ -175,6 +182,11 @@ class Membership:
     def _forget(self, now: float) -> None:
         for relay in [relay for relay, at in self._relays.items() if now - at > RELAY_MEMORY]:
             del self._relays[relay]
+        settled = [relay for relay, at in self._new_relays.items() if now - at > RELAY_SETTLES * self.period]
+        for relay in settled:
+            del self._new_relays[relay]
+        if settled:
+            self._peers.clear()
         for address in [address for address, (_, until) in self._dead.items() if until < now]:
             del self._dead[address]
 
@@ -198,6 +210,7 @@ class Membership:
             admin=self.admin,
             version=version,
             period=self.period,
+            reason="" if self._lifeline.state == SERVING else self._lifeline.reason,
         )
 
     def serve(self, links: Mapping[str, Iterable[int]], places: Mapping[str, str]) -> None:
@@ -214,8 +227,12 @@ class Membership:
 
     def hear_relay(self, relay: int, now: float) -> None:
         """A packet came through this relay (giaddr)."""
-        if relay not in self._relays and len(self._relays) >= 2 * RELAYS:
-            del self._relays[min(self._relays, key=self._relays.__getitem__)]
+        if relay not in self._relays:
+            if len(self._relays) >= 2 * RELAYS:
+                del self._relays[oldest := min(self._relays, key=self._relays.__getitem__)]
+                self._new_relays.pop(oldest, None)
+            self._new_relays[relay] = now
+            self._peers.pop(("", relay), None)
         self._relays[relay] = now
 
     # --- the hot path -------------------------------------------------------------------------------------------------
@@ -243,8 +260,15 @@ class Membership:
         if active != names:  # the skipped ones come last: they still are candidates for a third copy
             rest = rendezvous(frozenset(names - active))
             order = tuple(first + last for first, last in zip(order, rest, strict=True))
-        owned = owned_mask(order, self.name) if len(names) > 1 else ALL_BUCKETS
+        owned = self._owned(names, order, relay)
         return Peers(self.name, frozenset(names), order, owned, self._identifiers())
+
+    def _owned(self, names: set[str], order: Order, relay: int) -> int:
+        """Who answers may be a guess, who offers an address may not: until it is known who else hears a relay, its
+        addresses are divided between all who may."""
+        if relay in self._new_relays:
+            names, order = {self.name, *self.eligible}, rendezvous(self.eligible | {self.name})
+        return owned_mask(order, self.name) if len(names) > 1 else ALL_BUCKETS
 
     def _identifiers(self) -> dict[int, str]:
         known = {address: name for address, (name, _) in self._dead.items()}

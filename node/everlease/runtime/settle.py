@@ -12,6 +12,7 @@ from typing import Final
 from everlease.core.model import Config
 from everlease.runtime.gate import Gate
 from everlease.runtime.pulse import Pulse
+from everlease.runtime.restorer import longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.records import Current, decode_current
@@ -39,6 +40,7 @@ class Settlement:
         rooms.view.on_config = rooms.configuration.notice
         rooms.configuration.switched = self._on_configuration
         rooms.committer.refenced = self._on_fence
+        rooms.lifeline.told.append(lambda _state, _reason: pulse.hurry())
 
     def prefixes(self) -> list[tuple[str, int, int]]:
         """What the loader needs to know of the configuration: (space, first, last) of each subnet."""
@@ -103,9 +105,3 @@ class Settlement:
             if not committer.length:
                 return
             await asyncio.sleep(POLL)
-
-
-def longest_lifetime(config: Config) -> float:
-    """Seconds for which a client may still name a server that is gone."""
-    parameters = [config.parameters, *(subnet.parameters for subnet in config.subnets.values())]
-    return float(max(each.max_valid_lifetime or each.valid_lifetime or 0 for each in parameters))

@@ -1,0 +1,105 @@
+"""Lives a rollback down: etcd was restored from a snapshot, and what was granted since is missing from it.
+
+The law of this file: a promise outlives the store's memory of it. The view from before becomes a set of ghosts; what
+they were promised is written back where it is absent, and until the longest lifetime has passed an address without a
+record goes only to a client that asks for that very address (`core.situation`, `restored`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Final
+
+from everlease import logs
+from everlease.core.actions import GRANT, RENEW, Change
+from everlease.core.lifecycle import BOUND, MAX_GRACE, Lease, Row
+from everlease.core.model import Config
+from everlease.runtime.rooms import Rooms
+from everlease.store.view import Ghosts
+
+SLICE: Final = 50
+PAUSE: Final = 0.05
+"""Seconds between two slices: a thousand records a second, beside serving."""
+
+
+class Restorer:
+    """`rolled_back` is the loader's to call; `run` lives as long as the node. lifetime: the longest told, seconds."""
+
+    def __init__(self, rooms: Rooms, loaded: asyncio.Event, lifetime: Callable[[], float]) -> None:
+        self._rooms = rooms
+        self._loaded = loaded
+        self._lifetime = lifetime
+        self._news = asyncio.Event()
+        self.until = 0.0
+
+    def rolled_back(self) -> None:
+        """The store went back in time, and the view is empty: serve nobody until it is loaded and proved again."""
+        rooms = self._rooms
+        now = rooms.clock.boot()
+        self.until = now + self._lifetime() + MAX_GRACE
+        rooms.lifeline.doubt(now)
+        self._news.set()
+        logs.get().error("the store went back in time", ghosts=len(rooms.view.ghosts or ()))
+
+    async def run(self) -> None:
+        """Write back, and wait, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._loaded.wait()
+            await self.write_back()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self.until - self._rooms.clock.boot())
+            if not self._news.is_set():
+                self._rooms.view.ghosts = None
+                logs.get().info("the rollback has been lived down")
+
+    async def write_back(self) -> None:
+        """Commit again what the ghosts were promised, in slices."""
+        ghosts = self._rooms.view.ghosts
+        entries = iter(list(ghosts)) if ghosts is not None else iter(())
+        while part := list(islice(entries, SLICE)):
+            config = self._rooms.configuration.current
+            if config is not None and ghosts is not None:
+                for change in self._lost(ghosts, part):
+                    self._rooms.committer.submit(change, config, self._rooms.clock.boot(), _whatever)
+            await asyncio.sleep(PAUSE)
+
+    def _lost(self, ghosts: Ghosts, keys: list[tuple[str, int]]) -> Iterator[Change]:
+        now = self._rooms.clock.now()
+        for space, address in keys:
+            ghost = ghosts.get((space, address))
+            if ghost is not None and ghost.state == BOUND and ghost.expires_at > now:
+                change = self._again(space, address, ghost)
+                if change is not None:
+                    yield change
+
+    def _again(self, space: str, address: int, ghost: Row) -> Change | None:
+        view = self._rooms.view
+        row = view.row(space, address)
+        granted_at = int(min(self._rooms.clock.now(), ghost.expires_at - ghost.valid))
+        lease = Lease(ghost.client, b"", BOUND, granted_at, ghost.expires_at, ghost.valid, ghost.subnet)
+        if row is None:
+            held = view.address_of(space, ghost.subnet, ghost.client)
+            if held:  # it has another address in what was restored: one of the two is enough, and that one is recorded
+                return None
+            indexes = ((ghost.subnet, 0),)
+            return Change(GRANT, space, address, ghost.subnet, ghost.client, 0, lease, indexes, puts_index=True)
+        if row.client == ghost.client and row.state == BOUND and row.expires_at < ghost.expires_at:
+            return Change(RENEW, space, address, ghost.subnet, ghost.client, row.revision, lease)
+        return None
+
+
+def _whatever(_outcome: int) -> None:
+    """Refused: somebody was faster, a client or another node. Lost: the client will ask."""
+
+
+def longest_lifetime(config: Config | None) -> float:
+    """Seconds for which a client may still use what it was told."""
+    if config is None:
+        return 0.0
+    parameters = [config.parameters, *(subnet.parameters for subnet in config.subnets.values())]
+    return float(max(each.max_valid_lifetime or each.valid_lifetime or 0 for each in parameters))

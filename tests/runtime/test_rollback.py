@@ -1,0 +1,67 @@
+"""etcd restored from a snapshot (F27): what was promised since is remembered, and written back."""
+
+from __future__ import annotations
+
+from everlease.store.memory import MemoryStore
+from everlease.wire import v4
+from runtime.house import DOCUMENT, House, Weather, publish, settle
+from runtime.test_responder import MAC, bind, hear, message
+
+
+async def restored() -> tuple[House, int]:
+    """A node with one lease whose store was replaced by an older one, without that lease; and the address."""
+    house = await House("one", Weather()).join()
+    for _ in range(3):
+        await house.beat()
+    ack = await bind(house)
+    older = MemoryStore()
+    older.freshness = house.weather.store.freshness
+    house.weather.store = older
+    await publish(house.weather, DOCUMENT)
+    await house.beat()
+    await settle(100)
+    return house, ack.yiaddr
+
+
+async def test_a_node_whose_store_went_back_in_time_joins_again() -> None:
+    house, address = await restored()
+    states = [state for state, _ in house.states]
+    assert states[:2] == ["serving", "joining"]
+    ghosts = house.rooms.view.ghosts
+    assert ghosts is not None
+    assert ghosts.get(("default", address)) is not None
+    assert house.rooms.view.row("default", address) is None
+    await house.leave()
+
+
+async def test_leases_that_are_missing_are_written_back_with_their_expiry() -> None:
+    house, address = await restored()
+    ghost = (house.rooms.view.ghosts or {})[("default", address)]
+    await serve_again(house)
+    await house.restorer.write_back()
+    await settle()
+    row = house.rooms.view.row("default", address)
+    assert row is not None
+    assert (row.client, row.expires_at) == (ghost.client, ghost.expires_at)
+    assert house.rooms.view.address_of("default", 1, ghost.client) == address
+    await house.leave()
+
+
+async def test_while_it_is_lived_down_a_known_client_renews_and_a_new_one_gets_no_ghosts_address() -> None:
+    house, address = await restored()
+    await serve_again(house)
+    thief = message(v4.DISCOVER, b"\x02\0\0\0\0\x66", {50: address.to_bytes(4, "big")})
+    assert all(offer.yiaddr != address for offer in await hear(house, thief))
+    (reply,) = await hear(house, message(v4.REQUEST, MAC, ciaddr=address), to=house.wire.address)
+    assert (reply.message_type, reply.yiaddr) == (v4.ACK, address)
+    await house.leave()
+
+
+async def serve_again(house: House) -> None:
+    """The watch has moved to the restored store, its configuration is in force, and the presence is known there."""
+    configuration = house.rooms.configuration
+    await configuration.begin(None, 0.0)
+    for _ in range(3):
+        await house.beat()
+    assert house.rooms.lifeline.state == "serving"
+    await configuration.close()
