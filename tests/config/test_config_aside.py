@@ -45,6 +45,15 @@ async def test_an_aside_compiles_one_document_after_another_and_ends() -> None:
     await room.close()
 
 
+async def test_a_waiting_process_that_was_killed_is_replaced() -> None:
+    room = Aside()
+    await room.load(CAMPUS)
+    assert room._spare is not None
+    (await room._spare).kill()
+    assert (await room.load(CAMPUS, revision=2)).revision == 2
+    await room.close()
+
+
 async def test_documents_asked_for_at_once_are_compiled_in_turn() -> None:
     room = Aside()
     found = await asyncio.gather(*(room.load(CAMPUS, revision=number) for number in range(3)))

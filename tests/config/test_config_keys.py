@@ -30,6 +30,7 @@ LEVEL_KEYS: list[tuple[str, Any, str, Any]] = [
     ("rebind-time", "50m", "rebind_time", 3000),
     ("offer-lifetime", "45s", "offer_lifetime", 45),
     ("affinity", "30d", "affinity", 2_592_000),
+    ("affinity", "infinite", "affinity", INFINITE),
     ("decline-probation", "1h", "decline_probation", 3600),
     ("authoritative", True, "authoritative", True),
     ("rapid-commit", True, "rapid_commit", True),

@@ -191,6 +191,7 @@ SUBNET = "subnets: [{id: 1, prefix: 10.1.0.0/24, %s}]"
             "option-data.domain-name",
             "requested, always, never",
         ),
+        ("option-data: {domain-name: {value: x, send: {a: b}}}", "option-data.domain-name", "requested, always, never"),
         ("option-data: {domain-name: {value: x, hex: '00'}}", "option-data.domain-name", "exclude each other"),
         ("option-data: {'224': {hex: xyz}}", "option-data.224", "pairs of digits"),
         ("option-data: [routers]", "option-data", "write a mapping"),

@@ -31,7 +31,6 @@ JUNK: list[Any] = [
         "auto",
         "off",
         "%s",
-        "{other}",
         "\u00fc\n",
         "a" * 300,
     ),

@@ -27,6 +27,10 @@ SLICE: Final = 0.001
 _PIECE: Final = 1 << 16  # characters written at once
 
 
+class _Died(ConfigError):
+    """The process ended without an answer."""
+
+
 class Aside:
     """Compiles documents, one process for each. ready: keep the next process started, its libraries loaded.
 
@@ -40,22 +44,17 @@ class Aside:
 
     async def load(self, text: str, *, revision: int = 0, mod_revision: int = 0) -> Config:
         """`load` for a serving node. Raises InvalidDocument; ConfigError if no process could do it."""
+        head = f"{revision} {mod_revision}\n"
         async with self._lock:
-            process = await self._take()
-            if self._ready:
-                self._spare = asyncio.create_task(_start())
-            collecting = gc.isenabled()
             try:
-                await _send(process, f"{revision} {mod_revision}\n", text)
-                # A full collection amid so many new objects took 50 ms; frozen, later ones do not look at them.
-                gc.disable()
-                config = await _receive(process)
-                gc.freeze()
-                return config
+                spare = await self._take()
+                if spare is not None:
+                    with suppress(_Died):  # the kernel takes a waiting process first when memory is short
+                        return await _compile(spare, head, text)
+                return await _compile(await _start(), head, text)
             finally:
-                if collecting:
-                    gc.enable()
-                await _end(process)
+                if self._ready:
+                    self._spare = asyncio.create_task(_start())
 
     async def close(self) -> None:
         """End the process that waits."""
@@ -64,14 +63,12 @@ class Aside:
             with suppress(ConfigError):
                 await _end(await spare)
 
-    async def _take(self) -> Process:
+    async def _take(self) -> Process | None:
         spare, self._spare = self._spare, None
         if spare is not None:
             with suppress(ConfigError):
-                process = await spare
-                if process.returncode is None:
-                    return process
-        return await _start()
+                return await spare
+        return None
 
 
 async def compile_aside(text: str, *, revision: int = 0, mod_revision: int = 0) -> Config:
@@ -119,6 +116,14 @@ async def _start() -> Process:
         raise ConfigError(f"cannot start a process to compile the configuration: {problem}") from None
 
 
+async def _compile(process: Process, head: str, text: str) -> Config:
+    try:
+        await _send(process, head, text)
+        return await _receive(process)
+    finally:
+        await _end(process)
+
+
 async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
@@ -136,17 +141,28 @@ async def _send(process: Process, head: str, text: str) -> None:
 
 
 async def _receive(process: Process) -> Config:
-    assembly: Assembly | None = None
+    kind, body = await _frame(process)
+    if kind == PROBLEMS:
+        raise InvalidDocument(body)
+    if kind != HEAD or not isinstance(body, Head):
+        raise ConfigError("the process that compiles the configuration is of another version")
+    # A full collection amid so many new objects took 50 ms; frozen, later ones do not look at them.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        config = await _take_over(process, Assembly(body))
+        gc.freeze()
+        return config
+    finally:
+        if collecting:
+            gc.enable()
+
+
+async def _take_over(process: Process, assembly: Assembly) -> Config:
     end = perf_counter() + SLICE
     while True:
         kind, body = await _frame(process)
-        if kind == HEAD:
-            assembly = Assembly(_head(body))
-        elif kind == PROBLEMS:
-            raise InvalidDocument(body)
-        elif assembly is None:
-            raise ConfigError("the process that compiles the configuration sent no beginning")
-        elif kind == SUBNETS:
+        if kind == SUBNETS:
             for subnet, network in body:
                 assembly.add(subnet, network)
         elif kind == RESERVATIONS:
@@ -159,12 +175,6 @@ async def _receive(process: Process) -> Config:
             end = perf_counter() + SLICE
 
 
-def _head(body: Any) -> Head:
-    if not isinstance(body, Head):
-        raise ConfigError("the process that compiles the configuration is of another version")
-    return body
-
-
 async def _frame(process: Process) -> tuple[int, Any]:
     assert process.stdout is not None
     assert process.stderr is not None
@@ -175,4 +185,4 @@ async def _frame(process: Process) -> tuple[int, Any]:
         code = await process.wait()
         last = (await process.stderr.read()).decode(errors="replace").strip().splitlines()[-1:]
         reason = last[0] if last else f"exit code {code}"
-        raise ConfigError(f"the process that compiles the configuration ended: {reason}") from None
+        raise _Died(f"the process that compiles the configuration ended: {reason}") from None

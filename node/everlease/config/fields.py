@@ -22,6 +22,7 @@ def _text(description: str, pattern: str) -> dict[str, Any]:
 
 
 _ADDRESS = r"(\d{1,3}\.){3}\d{1,3}"
+_FOREVER = {"const": "infinite"}
 _SECONDS = {"type": "number", "minimum": 0}
 _DURATION = _text("a duration like 500ms, 30s, 1h, 7d or 1h30m", r"^(\d+(\.\d+)?\s*(ms|s|min|m|h|d|w)\s*)+$")
 _IDENTIFIER = {"type": ["string", "integer"], "description": "hex in pairs like 01:0a:0b, 0x010a0b, or text"}
@@ -35,7 +36,7 @@ _quota = _field(
     {"type": "integer", "minimum": 0},
     _text("a size like 8GB or 512MiB", r"^\d+(\.\d+)?\s*[KMGTkmgt]?([iI]?[bB])?$"),
 )
-_lifetime = _field(values.lifetime, {"const": "infinite"}, {"type": "integer", "minimum": 1}, _DURATION)
+_lifetime = _field(values.lifetime, _FOREVER, {"type": "integer", "minimum": 1}, _DURATION)
 _range = _field(
     values.address_range,
     _text("10.1.0.10-10.1.0.99, 10.1.0.0/24 or one address", rf"^{_ADDRESS}(/\d{{1,2}}|\s*-\s*{_ADDRESS})?$"),
@@ -43,7 +44,7 @@ _range = _field(
 
 Switch: TypeAlias = StrictBool
 Lifetime: TypeAlias = Annotated[int, *_lifetime]
-Duration: TypeAlias = Annotated[int, *_field(values.whole_seconds, _SECONDS, _DURATION)]
+Duration: TypeAlias = Annotated[int, *_field(values.whole_seconds, _FOREVER, _SECONDS, _DURATION)]
 Moment: TypeAlias = Annotated[float, *_field(values.number_with_unit, _SECONDS, _DURATION)]
 Grace: TypeAlias = Annotated[int | None, *_grace]
 Quota: TypeAlias = Annotated[int | None, *_quota]

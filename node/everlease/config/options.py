@@ -14,6 +14,7 @@ from everlease.config.schema import OptionDefinition
 from everlease.core.model import SEND_ALWAYS, SEND_NEVER, SEND_REQUESTED, OptionValue
 from everlease.wire import kinds, options4
 from everlease.wire.kinds import Kind
+from everlease.wire.scalars import shown
 
 _LONG_FORM: Final = {"value", "hex", "send"}
 _SEND: Final = {"requested": SEND_REQUESTED, "always": SEND_ALWAYS, "never": SEND_NEVER}
@@ -113,14 +114,14 @@ class OptionTable:
         if not isinstance(given, dict) or not given or given.keys() - _LONG_FORM:
             return OptionValue(self._octets(code, given))
         send = given.get("send", "requested")
-        if send not in _SEND:
-            raise ValueError(f"send is {send!r}; write {', '.join(_SEND)}")
+        if not isinstance(send, str) or send not in _SEND:
+            raise ValueError(f"send is {shown(send)}; write {', '.join(_SEND)}")
         if "value" in given and "hex" in given:
             raise ValueError("value and hex exclude each other; keep one")
         if "hex" in given:
             octets = values.hex_octets(str(given["hex"]))
             if octets is None:
-                raise ValueError(f"{given['hex']!r} is not hex; write pairs of digits like '0a:0b'")
+                raise ValueError(f"{shown(given['hex'])} is not hex; write pairs of digits like '0a:0b'")
             return OptionValue(octets, _SEND[send])
         if send == "never" and "value" not in given:
             return OptionValue(b"", SEND_NEVER)

@@ -159,7 +159,7 @@ class Cluster(Level):
 
     on_quorum_loss: Literal["extend-known", "strict"] = "extend-known"
     clock_margin: Moment = Field(default=5.0, ge=0.1, le=300)
-    grace: Grace = Field(default=None, description="how long a record outlives what the client was told")
+    grace: Grace = Field(default=None, le=30 * 86400, description="how long a record outlives what the client was told")
     store_quota: Quota = Field(default=None, description="etcd's --quota-backend-bytes, if it differs from the default")
 
 

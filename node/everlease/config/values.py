@@ -65,7 +65,9 @@ def lifetime(value: object) -> int:
 
 
 def whole_seconds(value: object) -> int:
-    """Whole seconds of a duration, 0 included."""
+    """Whole seconds of a duration, 0 included; `infinite` is 0xffffffff."""
+    if value == "infinite":
+        return INFINITE
     seconds = number_with_unit(value)
     if seconds != int(seconds) or seconds >= INFINITE:
         raise ValueError(f"{shown(value)} is not whole seconds, or far too many; write a duration like 30s, 1h or 7d")
