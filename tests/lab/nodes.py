@@ -56,7 +56,10 @@ class Node:
 
     def wait_ready(self, timeout: float = 20.0) -> Node:
         """Wait until /readyz says yes; LabError with the log's end if it stops or does not get there."""
-        wait_until(lambda: self.ready() or self._ended(), timeout, f"{self.name} ready\n{self._tail()}")
+        try:
+            wait_until(lambda: self.ready() or self._ended(), timeout, f"{self.name} ready")
+        except LabError as late:
+            raise LabError(f"{late}\n{self._tail()}") from late
         if self._ended():
             raise LabError(f"{self.name} ended with {self.running.returncode}:\n{self._tail()}")
         return self

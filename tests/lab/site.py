@@ -64,7 +64,7 @@ class Site:
             document=self.document,
         )
 
-    def start(self, document: str | None = None, timeout: float = 30.0) -> Site:
+    def start(self, document: str | None = None, timeout: float = 60.0) -> Site:
         """Start etcd, then every node on `document` (YAML; default: `self.simple()`), and wait until all serve."""
         self.document.write_text(document if document is not None else self.simple())
         self.lab.on_close(self.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.capture import Captured
 from lab.netns import Lab
 from lab.packet_client import PacketClient
 from lab.site import Site
@@ -29,7 +30,7 @@ def test_a_node_whose_transmissions_are_lost_is_alive_and_another_answers(lab: L
     site.mute(0, "office")
     client = PacketClient(site.client("client"))
     lab.on_close(client.close)
-    answers = []
+    answers: list[Captured] = []
     for _ in range(20):
         discover = client.message(1, chaddr=bytes([2, 0, 0, 0, 1, len(answers)]))
         answers.extend(client.ask_all(discover, within=0.1))
