@@ -64,8 +64,8 @@ def selected_member(situation: Situation, identifier: int) -> str | None:
     RFC 2131 section 4.1: each of a server's addresses identifies it. NOBODY: shared, the rendezvous order decides.
     """
     name = situation.peers.identifiers.get(identifier)
-    if name is not None:
-        return name
+    if name == NOBODY:
+        return NOBODY
     if identifier == situation.local or any(address == identifier for address, _ in situation.interface):
-        return situation.peers.me
-    return None
+        return situation.peers.me  # whoever had the address before
+    return name

@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from everlease.core import changes, facts, request
-from everlease.core.actions import Action, Commit, Drop, Reply
+from everlease.core import facts, notices, request
+from everlease.core.actions import Action, Drop
 from everlease.core.answering import NOBODY, may_answer, selected_member
-from everlease.core.bodies import INFORM_ACK, PARAMETER_REQUEST_LIST, body_of
 from everlease.core.discover import discover
 from everlease.core.identity import client_hash, client_key
-from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_active
-from everlease.core.model import DISABLED
-from everlease.core.policy import policy_of
-from everlease.core.query import Query, pool_at
-from everlease.core.replies import Terms, destination, render, server_identifier
-from everlease.core.select import is_unicast, locate, subnet_in
+from everlease.core.query import Query
+from everlease.core.replies import server_identifier
+from everlease.core.select import is_unicast, locate
 from everlease.core.situation import Situation
 from everlease.errors import WireError
 from everlease.wire import relay4, v4
@@ -98,6 +94,9 @@ def _came_by_unicast(packet: Packet, situation: Situation) -> bool:
         return False
 
 
+EXTENDED: Final = ("renew", "rebind")
+"""What is answered without a quorum: clients in the other states keep what they have when nobody answers."""
+
 STATES: Final[dict[str, Handler]] = {
     "request": request.selecting,
     "init_reboot": request.init_reboot,
@@ -107,39 +106,27 @@ STATES: Final[dict[str, Handler]] = {
 """RFC 2131 section 4.3.6, table 4: the client's state decides how a REQUEST is answered."""
 
 
-def _silence(query: Query, *, grants: bool) -> Drop | None:
+def _silence(query: Query, *, grants: bool, server: bytes | None = None) -> Drop | None:
     """Why this node is silent although somebody may answer; None if it speaks.
 
-    grants: the answer would grant, renew or refuse, which a clock that is not trusted must not.
+    grants: the answer would grant, renew or refuse, which a clock that is not trusted must not. server: option 54 of a
+    message that names a server: that member comes first, and nobody answers for a stranger.
     """
     situation, packet = query.situation, query.packet
-    if situation.extending and query.operation not in ("renew", "rebind"):
+    selected = None
+    if server is not None:
+        selected = selected_member(situation, identifier := int.from_bytes(server, "big"))
+        if selected is None:
+            if identifier != server_identifier(query):
+                return Drop("other_server", query.operation)
+            selected = NOBODY  # the relay's own choice (RFC 5107): order alone decides
+    if situation.extending and query.operation not in EXTENDED:
         return Drop("unavailable", query.operation)
     if grants and not situation.may_grant:
         return Drop("clock", query.operation)
     if packet.ciaddr and not packet.giaddr and is_unicast(situation):
         return None
-    return None if may_answer(situation, query.hash & 255) else Drop("not_owner", query.operation)
-
-
-def _silence_if_selected(query: Query, *, grants: bool) -> Drop | None:
-    """The same for a message that names a server: that member comes first, and nobody answers for a stranger."""
-    situation, packet = query.situation, query.packet
-    identifier = int.from_bytes(packet.options[SERVER_IDENTIFIER], "big")
-    member = selected_member(situation, identifier)
-    if member is None:
-        if identifier != server_identifier(query):
-            return Drop("other_server", query.operation)
-        member = NOBODY  # the relay's own choice (RFC 5107): order alone decides
-    if situation.extending:
-        return Drop("unavailable", query.operation)
-    if grants and not situation.may_grant:
-        return Drop("clock", query.operation)
-    if packet.ciaddr and not packet.giaddr and is_unicast(situation):
-        return None
-    if may_answer(situation, query.hash & 255, member):
-        return None
-    return Drop("not_owner", query.operation)
+    return None if may_answer(situation, query.hash & 255, selected) else Drop("not_owner", query.operation)
 
 
 def _discover(query: Query) -> Action:
@@ -148,73 +135,31 @@ def _discover(query: Query) -> Action:
 
 def _request(query: Query) -> Action:
     options = query.packet.options
-    if query.operation in ("request", "init_reboot") and REQUESTED_ADDRESS not in options:
-        return Drop("malformed", query.operation)
-    selecting = query.operation == "request"
-    silence = _silence_if_selected(query, grants=True) if selecting else _silence(query, grants=True)
-    return silence or STATES[query.operation](query)
+    state = query.operation
+    if state in ("request", "init_reboot") and REQUESTED_ADDRESS not in options:
+        return Drop("malformed", state)
+    server = options[SERVER_IDENTIFIER] if state == "request" else None
+    return _silence(query, grants=True, server=server) or STATES[state](query)
 
 
 def _decline(query: Query) -> Action:
-    wanted = query.packet.options.get(REQUESTED_ADDRESS)
-    if wanted is None or SERVER_IDENTIFIER not in query.packet.options:
+    server = query.packet.options.get(SERVER_IDENTIFIER)
+    if server is None or REQUESTED_ADDRESS not in query.packet.options:
         return Drop("malformed", query.operation)
-    silence = _silence_if_selected(query, grants=True)
-    if silence is not None:
-        return silence
-    address = int.from_bytes(wanted, "big")
-    subnet, row = subnet_in(query.network, address), query.row(address)
-    if subnet is None or row is None or row.client != query.client:
-        return Drop("no_binding", query.operation)
-    if row.state == DECLINED:
-        return Drop("done", query.operation)
-    if not is_active(row, query.situation.now):  # an old message, heard again
-        return Drop("no_binding", query.operation)
-    policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
-    change = changes.decline(query, subnet, address, row, policy.decline_probation)
-    return Commit(change, None, query.operation)
+    return _silence(query, grants=True, server=server) or notices.decline(query)
 
 
 def _release(query: Query) -> Action:
-    address = query.packet.ciaddr
-    if not address or SERVER_IDENTIFIER not in query.packet.options:
+    server = query.packet.options.get(SERVER_IDENTIFIER)
+    if server is None or not query.packet.ciaddr:
         return Drop("malformed", query.operation)
-    silence = _silence_if_selected(query, grants=False)
-    if silence is not None:
-        return silence
-    subnet, row = subnet_in(query.network, address), query.row(address)
-    if subnet is None or row is None or row.client != query.client:
-        return Drop("no_binding", query.operation)
-    if row.state == RELEASED:
-        return Drop("done", query.operation)
-    if row.state != BOUND:
-        return Drop("no_binding", query.operation)
-    return Commit(changes.release(query, subnet, address, row), None, query.operation)
+    return _silence(query, grants=False, server=server) or notices.release(query)
 
 
 def _inform(query: Query) -> Action:
-    """Parameters for a client that has its address from elsewhere (RFC 2131 section 4.3.5): no lease is looked at."""
-    address = query.packet.ciaddr
-    if not address:
+    if not query.packet.ciaddr:
         return Drop("malformed", query.operation)
-    silence = _silence(query, grants=False)
-    if silence is not None:
-        return silence
-    subnet = subnet_in(query.network, address)
-    if subnet is None:
-        return Drop("no_subnet", query.operation)
-    if subnet.state == DISABLED:
-        return Drop(DISABLED, query.operation)
-    resolved = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet))
-    terms = Terms(v4.ACK, server_identifier(query))
-    payload = render(query, body_of(resolved, INFORM_ACK, query.packet.options.get(PARAMETER_REQUEST_LIST)), terms)
-    if payload is None:
-        return Drop("too_large", query.operation)
-    reply = Reply(destination(query, terms), payload, query.operation, "ack")
-    if query.situation.fresh:
-        return reply
-    change = changes.check(query, subnet, address, query.row(address), client=False)
-    return Commit(change, reply, query.operation)
+    return _silence(query, grants=False) or notices.inform(query)
 
 
 MESSAGES: Final[dict[int, Handler]] = {

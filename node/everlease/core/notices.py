@@ -1,0 +1,70 @@
+"""What a client tells without asking for an address: DECLINE, RELEASE, INFORM (RFC 2131 sections 4.3.3 to 4.3.5).
+
+The law of this file: only who matches in client key and address changes a record, and only a record that is alive; a
+message that is forged, old or heard twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from everlease.core import changes
+from everlease.core.actions import Action, Commit, Drop, Reply
+from everlease.core.bodies import INFORM_ACK, PARAMETER_REQUEST_LIST, body_of
+from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_active
+from everlease.core.model import DISABLED
+from everlease.core.policy import policy_of
+from everlease.core.query import Query, pool_at
+from everlease.core.replies import Terms, destination, render, server_identifier
+from everlease.core.select import subnet_in
+from everlease.wire import v4
+
+REQUESTED_ADDRESS: Final = 50
+
+
+def decline(query: Query) -> Action:
+    """The client found its address in use by somebody else: nobody gets it during its probation."""
+    address = int.from_bytes(query.packet.options[REQUESTED_ADDRESS], "big")
+    subnet, row = subnet_in(query.network, address), query.row(address)
+    if subnet is None or row is None or row.client != query.client:
+        return Drop("no_binding", query.operation)
+    if row.state == DECLINED:
+        return Drop("done", query.operation)
+    if not is_active(row, query.situation.now):
+        return Drop("no_binding", query.operation)
+    policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
+    change = changes.decline(query, subnet, address, row, policy.decline_probation)
+    return Commit(change, None, query.operation)
+
+
+def release(query: Query) -> Action:
+    """The client gives its address back."""
+    address = query.packet.ciaddr
+    subnet, row = subnet_in(query.network, address), query.row(address)
+    if subnet is None or row is None or row.client != query.client:
+        return Drop("no_binding", query.operation)
+    if row.state == RELEASED:
+        return Drop("done", query.operation)
+    if row.state != BOUND:
+        return Drop("no_binding", query.operation)
+    return Commit(changes.release(query, subnet, address, row), None, query.operation)
+
+
+def inform(query: Query) -> Action:
+    """Parameters for a client that has its address from elsewhere (RFC 2131 section 4.3.5): no lease is looked at."""
+    address = query.packet.ciaddr
+    subnet = subnet_in(query.network, address)
+    if subnet is None:
+        return Drop("no_subnet", query.operation)
+    if subnet.state == DISABLED:
+        return Drop(DISABLED, query.operation)
+    resolved = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet))
+    terms = Terms(v4.ACK, server_identifier(query))
+    payload = render(query, body_of(resolved, INFORM_ACK, query.packet.options.get(PARAMETER_REQUEST_LIST)), terms)
+    if payload is None:
+        return Drop("too_large", query.operation)
+    reply = Reply(destination(query, terms), payload, query.operation, "ack")
+    if query.situation.fresh:
+        return reply
+    change = changes.check(query, subnet, address, query.row(address), client=False)
+    return Commit(change, reply, query.operation)
