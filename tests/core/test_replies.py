@@ -237,3 +237,14 @@ def test_a_nak_and_the_answer_to_inform_have_no_place_for_a_lifetime() -> None:
     assert not NAK_BODY.leased
     assert not Body(policy, INFORM_ACK, None).leased
     assert Body(policy, v4.ACK, None).leased
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=400), min_size=1, max_size=3), st.sampled_from([v4.OFFER, v4.ACK]))
+def test_long_options_are_split_as_the_builder_splits_them(values: list[bytes], kind: int) -> None:
+    rules = Parameters(options={224 + n: OptionValue(value) for n, value in enumerate(values)})
+    packet = message(v4.DISCOVER, options={57: b"\x08\x00", 61: b"\x00me", 55: bytes((226, 224, 225))})
+    terms = Terms(kind, ip("10.77.0.2"), A, 60, 30, 52)
+    body = body_of(Resolved(resolve(iter((rules,)), subnet())), kind, packet.options[55])
+    expected = v4.build(by_option(packet, terms, rules), minimum=300, maximum=1800)
+    assert render(query(packet, mtu=1800), body, terms) == expected
