@@ -96,9 +96,9 @@ def serve_link(rooms: Rooms, link: str = "office", address: int = 0x0A4D0001) ->
     rooms.membership.judge(now)
 
 
-def neighbour(rooms: Rooms, name: str = "n2", state: str = "serving", link: str = "office") -> None:
+def neighbour(rooms: Rooms, name: str = "n2", state: str = "serving", link: str = "office", reason: str = "") -> None:
     """Another node of the cluster."""
-    presence = Presence("boot-2", 1, state, NOW + 1, 7, 1, {link: ["10.77.0.2"]}, ["192.0.2.1"])
+    presence = Presence("boot-2", 1, state, NOW + 1, 7, 1, {link: ["10.77.0.2"]}, ["192.0.2.1"], reason=reason)
     rooms.membership.observe(name, Peer(name, presence, 1, 1), rooms.clock.boot())
     rooms.membership.judge(rooms.clock.boot())
 

@@ -94,5 +94,5 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         if not self._rooms.membership.is_fresh(member, self._rooms.clock.boot()):
             return f"its presence has not changed for {age:.1f} s"
         if member.presence.state != SERVING:
-            return f"says of itself that it is {member.presence.state}"
+            return member.presence.reason or f"says of itself that it is {member.presence.state}"
         return ""

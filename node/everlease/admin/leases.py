@@ -29,7 +29,7 @@ NARROW: Final = 4096
 RANGES: Final = 64
 """Ranges that one page may ask for; then it is sent as it is, and the next one goes on."""
 
-BATCH: Final = 500
+BATCH: Final = 250
 """Records that one answer of etcd may hold: half a millisecond to parse."""
 
 DEADLINE: Final = 5.0
@@ -114,7 +114,8 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
         """One range: its matches join `scan.found`, and the next one is chosen by how much was there."""
         last = min(scan.after + scan.width, scan.last)
         start, end = self._rooms.keys.lease_range(scan.space, scan.after + 1, last)
-        page = await self._rooms.store.get_range(start, end, revision=scan.revision, limit=BATCH, deadline=DEADLINE)
+        limit = min(BATCH, max(size - len(scan.found), _FEW))
+        page = await self._rooms.store.get_range(start, end, revision=scan.revision, limit=limit, deadline=DEADLINE)
         scan.revision = scan.revision or page.revision
         records = page.records
         async for record in breathing(records):
@@ -129,7 +130,7 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
                     return
         if not page.more:
             scan.after = last
-        scan.width = NARROW if len(records) > _FEW else min(scan.width * 4, ADDRESSES)
+        scan.width = NARROW if len(records) >= _FEW else min(scan.width * 4, ADDRESSES)
 
     async def _of_client(self, space: str, octets: bytes) -> list[tuple[int, Lease, int]]:
         """The records that this node's view names for a client; etcd has the last word on each."""

@@ -7,7 +7,7 @@ our own presence does not come back we cannot judge anybody, so nobody's age cou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,6 +68,7 @@ class Membership:
 
     links: what this node serves now, place -> own addresses ("" holds those of `--listen`). A place is a link's label,
     or its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
+    news: called when this node hears a relay for the first time, which the others should know soon.
     """
 
     def __init__(self, name: str, boot_id: str, clock: ClusterClock, lifeline: Lifeline) -> None:
@@ -233,6 +234,7 @@ class Membership:
                 self._new_relays.pop(oldest, None)
             self._new_relays[relay] = now
             self._peers.pop(("", relay), None)
+            self.news()
         self._relays[relay] = now
 
     # --- the hot path -------------------------------------------------------------------------------------------------
