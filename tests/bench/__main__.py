@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from bench.scenarios import Plan, Row, measure, systems
 from bench.starting import AIMS, Start
 from bench.systems import Everlease
 from bench.wires import Wires
-from lab.processes import LabError, run
+from lab.processes import LabError
+from lab.processes import run as output_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT_STARTS = (100_000,)
@@ -42,45 +45,65 @@ def _arguments() -> argparse.Namespace:
 
 
 def _versions() -> dict[str, str]:
-    etcd = run(["etcd", "--version"]).splitlines()[0].split()[-1]
-    return {"everlease": version("everlease"), "kea": run(["kea-dhcp4", "-v"]).strip(), "etcd": etcd}
+    etcd = output_of(["etcd", "--version"]).splitlines()[0].split()[-1]
+    return {"everlease": version("everlease"), "kea": output_of(["kea-dhcp4", "-v"]).strip(), "etcd": etcd}
+
+
+class Run:
+    """One run of the bench: what could be measured, and what could not."""
+
+    def __init__(self, chosen: argparse.Namespace, wires: Wires, console: Console) -> None:
+        self._chosen, self._wires, self._console = chosen, wires, console
+        self.failed = False
+
+    def loads(self) -> list[Row]:
+        """Every system, one after the other; one that fails does not take the others' results with it."""
+        rates = tuple(int(rate) for rate in self._chosen.rates.split(",") if rate)
+        plan = Plan(seconds=2, rates=rates, near=1.3) if self._chosen.short else Plan(rates=rates)
+        bench, known = Bench(self._wires, self._chosen.data), systems(self._wires, self._chosen.data)
+        rows = []
+        for name in filter(None, self._chosen.systems.split(",")):
+            with self._reported(name), known[name]() as system:
+                rows.append(measure(name, system, bench, plan, self._console.print))
+        return rows
+
+    def starts(self) -> list[Start]:
+        """A node on each number of leases."""
+        counts = [int(count) for count in self._chosen.starts.split(",") if count]
+        starts: list[Start] = []
+        for count in filter(None, counts or (SHORT_STARTS if self._chosen.short else AIMS)):
+            hosts = self._wires.servers
+            everlease = Everlease(hosts, self._chosen.data / "start", asked=len(hosts))
+            with self._reported(f"start on {count:,} leases"), everlease as system:
+                starts.append(starting.measure(system, hosts[-1], count))
+                self._console.print(f"start on {count:,} leases: ready in {starts[-1].ready_s:.1f} s")
+        return starts
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (LabError, ReportError) as error:
+            self.failed = True
+            self._console.print(f"[red]{what}:[/]", Text(str(error)))
 
 
 def main() -> int:
-    """Exit 0 when everything was measured, 1 when something could not be."""
+    """Exit 0 when everything was measured, 1 when something could not be (or, with --strict, missed its aim)."""
     chosen = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    rates = tuple(int(rate) for rate in chosen.rates.split(",") if rate)
-    plan = Plan(seconds=2, rates=rates, near=1.3) if chosen.short else Plan(rates=rates)
     try:
         speed = disk.measure(chosen.data)
         with Wires(chosen.data) as wires:
-            rows = _loads(chosen, wires, plan, console)
-            results = Results(speed, rows, _starts(chosen, wires, console))
+            run = Run(chosen, wires, console)
+            results = Results(speed, run.loads(), run.starts())
         report.write(chosen.json, results, _versions())
-    except (LabError, ReportError) as error:
+    except LabError as error:
         console.print("[red]bench:[/]", Text(str(error)))
         return 1
     report.show(console, results)
-    return 1 if chosen.strict and not all(promise.kept for promise in report.promises(results)) else 0
-
-
-def _loads(chosen: argparse.Namespace, wires: Wires, plan: Plan, console: Console) -> list[Row]:
-    bench, known, rows = Bench(wires, chosen.data), systems(wires, chosen.data), []
-    for name in filter(None, chosen.systems.split(",")):
-        with known[name]() as system:
-            rows.append(measure(name, system, bench, plan, console.print))
-    return rows
-
-
-def _starts(chosen: argparse.Namespace, wires: Wires, console: Console) -> list[Start]:
-    counts = [int(count) for count in chosen.starts.split(",") if count] or (SHORT_STARTS if chosen.short else AIMS)
-    starts = []
-    for count in filter(None, counts):
-        with Everlease(wires.servers, chosen.data / "start", asked=len(wires.servers)) as system:
-            starts.append(starting.measure(system, wires.servers[-1], count))
-        console.print(f"start on {count:,} leases: ready in {starts[-1].ready_s:.1f} s")
-    return starts
+    missed = chosen.strict and not all(promise.kept for promise in report.promises(results))
+    return 1 if run.failed or missed else 0
 
 
 if __name__ == "__main__":

@@ -39,11 +39,15 @@ class Latency:
 
 @dataclass(frozen=True)
 class Row:
-    """One system's results; rates in exchanges per second, CPU in seconds per 1,000 leases."""
+    """One system's results; rates in exchanges per second, CPU in seconds per 1,000 leases.
+
+    limited: a higher rate than `peak` was tried and did not hold; else the peak may be higher still.
+    """
 
     system: str
     durability: str
     peak: float
+    limited: bool
     at_fixed: Latency
     overload_offered: float
     overload_goodput: float
@@ -84,6 +88,7 @@ def measure(name: str, system: System, bench: Bench, plan: Plan, tell: Callable[
         system=name,
         durability=system.durability,
         peak=top.goodput if top.held else 0.0,
+        limited=any(step.rate > top.rate for step in steps if not step.held),
         at_fixed=_latency(fixed),
         overload_offered=over.offered,
         overload_goodput=over.goodput,
