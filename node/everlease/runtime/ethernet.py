@@ -7,6 +7,7 @@ every checksum. Only broadcasts come in here; `bpf.for_raw` leaves unicast to th
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from struct import Struct
 from typing import Final
@@ -123,7 +124,8 @@ def _open(info: InterfaceInfo) -> socket.socket:
         bpf.attach(sock, bpf.for_raw(info.broadcasts))
         prepare(sock)
         sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)  # Linux 4.20
+        with contextlib.suppress(OSError):  # before Linux 4.20 they come, and are dropped
+            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         sock.bind((info.name, _ETH_P_IP))
     except OSError:
         sock.close()
