@@ -99,8 +99,9 @@ async def test_a_full_quota_is_no_space_and_not_a_bad_request(start_etcd: Callab
     store = EtcdStore(cluster.endpoints)
     flat = pb.TxnRequest(success=[pb.RequestOp(request_put=pb.PutRequest(key=b"/big", value=b"x" * 300_000))])
     with pytest.raises(NoSpace):
-        for _ in range(20):
+        for _ in range(50):
             await store.batch(flat.SerializeToString(), 5.0)
+            await asyncio.sleep(0.1)  # etcd looks at its size only when it writes, every 100 ms
     assert (await store.status(cluster.endpoints[0])).errors
     await store.close()
 

@@ -176,6 +176,25 @@ async def test_a_watch_survives_the_loss_of_its_member(start_etcd: Callable[...,
 
 
 @pytest.mark.etcd
+async def test_a_watch_leaves_a_member_that_hangs_long_before_keepalive_would(
+    start_etcd: Callable[..., EtcdCluster],
+) -> None:
+    cluster = start_etcd(members=3)
+    victim = (cluster.leader() + 1) % 3
+    others = [cluster.endpoints[number] for number in range(3) if number != victim]
+    async with running([cluster.endpoints[victim], *others], "/test") as node:
+        node.store._members.answered(cluster.endpoints[victim], 0.0)  # the best: the watch goes there
+        await node.loader.loaded.wait()
+        await asyncio.sleep(0.2)
+        cluster.pause(victim)
+        other = EtcdStore(others)
+        revision = (await other.batch(request(node.keys, grant(A)), 2.0)).revision
+        await node.until(lambda: node.view.revision >= revision, seconds=6)
+        cluster.resume(victim)
+        await other.close()
+
+
+@pytest.mark.etcd
 async def test_a_catch_up_larger_than_a_message_arrives_complete(etcd: EtcdScope) -> None:
     store = EtcdStore(etcd.endpoints)
     keys = Keys(etcd.prefix)

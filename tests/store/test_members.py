@@ -96,3 +96,21 @@ def test_another_cluster_id_is_a_rollback_whatever_its_revision() -> None:
     assert freshness.is_current(50, cluster=2)
     assert freshness.rollbacks == 1
     assert freshness.committed(50, 51, cluster=2)
+
+
+def test_answers_that_were_under_way_during_a_rollback_are_not_another_one() -> None:
+    freshness = Freshness()
+    freshness.committed(0, 10, cluster=1)
+    for revision in (7, 8, 9):
+        freshness.committed(floor=10, revision=revision, cluster=1)
+    assert (freshness.rollbacks, freshness.revision) == (1, 9)
+
+
+def test_a_member_is_suspect_only_while_another_one_is_not() -> None:
+    members = Members(["a", "b"])
+    for _ in range(2):
+        members.missed("a", 0.5, now=0.0)
+    assert members.is_suspect("a") and not members.is_suspect("b")
+    for _ in range(2):
+        members.missed("b", 0.5, now=0.0)
+    assert not members.is_suspect("a") and not members.is_suspect("b")

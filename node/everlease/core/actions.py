@@ -95,8 +95,8 @@ class Change:
     puts_index: write `address` to the client's index under `subnet`.
     moved: the client's previous address, given up. Its index entry is dropped (or overwritten by puts_index).
     displaced: (client, subnet id) of the previous holder whose index entry still names the address: deleted.
-    reservation: mod revision of the API reservation on the address that the decision saw (a grant's is this client's own);
-        0 = none exists. Compared for GRANT and CHECK, and for the others where it is not 0.
+    reservation: mod revision of the API reservation on the address that the decision saw (a grant's is this client's
+        own); 0 = none exists. Compared for GRANT and CHECK, and for the others where it is not 0.
     """
 
     kind: int

@@ -33,6 +33,9 @@ WATCH_DEADLINE = 2.0
 LEAVE_AFTER = 10.0
 """Seconds for the calls on a connection that was replaced; each has a deadline below this."""
 
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the health of the member that a silent watch is on."""
+
 DRAIN = 5.0
 """Seconds that calls on a replaced connection may still take: more than any transaction's deadline."""
 
@@ -199,7 +202,7 @@ class EtcdStore:
             async with asyncio.timeout(WATCH_DEADLINE):
                 await call.write(pb.WatchRequest(create_request=create))
                 _check(await call.read())
-            async for batch in complete_revisions(_answers(call)):
+            async for batch in complete_revisions(self._answers(call, member)):
                 yield batch
             raise Unavailable(f"{member} ended the watch")
         except TimeoutError as late:
@@ -213,6 +216,21 @@ class EtcdStore:
             raise _watch_error(error) from error
         finally:
             call.cancel()
+
+    async def _answers(self, call: Any, member: str) -> AsyncIterator[pb.WatchResponse]:
+        """A stream to a member that hangs stays silent for 13 s of keepalive: its missed deadlines say it sooner."""
+        while True:
+            coming = asyncio.ensure_future(call.read())
+            try:
+                while not (await asyncio.wait((coming,), timeout=LOOK_EVERY))[0]:
+                    if self._members.is_suspect(member):
+                        raise Unavailable(f"{member} does not answer: the watch goes elsewhere")
+                answer = coming.result()
+            finally:
+                coming.cancel()
+            if answer is grpc.aio.EOF:
+                return
+            yield answer
 
     async def move_leader(self, leader: str, target: int, deadline: float = 5.0) -> None:
         """Ask the member that leads to hand over to the member with the id `target`."""
@@ -244,11 +262,6 @@ class EtcdStore:
             self._prober.cancel()
             await asyncio.gather(self._prober, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
-
-
-async def _answers(call: Any) -> AsyncIterator[pb.WatchResponse]:
-    while (answer := await call.read()) is not grpc.aio.EOF:
-        yield answer
 
 
 async def complete_revisions(answers: AsyncIterator[pb.WatchResponse]) -> AsyncIterator[WatchBatch]:

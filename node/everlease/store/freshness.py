@@ -32,6 +32,8 @@ class Freshness:
 
     def committed(self, floor: int, revision: int, cluster: int) -> bool:
         """Note a transaction's header; `floor` is `revision` as it was when it was sent. False = a rollback."""
+        if floor > self.revision:
+            floor = 0  # taken before a rollback that has been noticed since: once is enough
         if self._is_other(cluster) or revision < floor:
             self._roll_back(revision, cluster)
             return False

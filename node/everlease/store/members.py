@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 MISSES_TO_EJECT = 3
 PROOFS_TO_RETURN = 3
+SUSPECT = 2
+"""Misses after which a watch moves: that costs nothing, and a view that lags stops every write-free answer."""
 
 WEIGHT = 0.2
 """Of a new sample in the running mean: five answers make a change of speed visible, one slow answer does not."""
@@ -48,6 +50,11 @@ class Members:
     def is_up(self, name: str) -> bool:
         """Whether the member is in use (not ejected)."""
         return not self._health[name].ejected
+
+    def is_suspect(self, name: str) -> bool:
+        """Whether the member has just missed twice in a row, while there is another one that has not."""
+        ailing = {other for other, health in self._health.items() if health.ejected or health.misses >= SUSPECT}
+        return name in ailing and len(ailing) < len(self._health)
 
     def latency(self, name: str) -> float:
         """Running mean of its answers, seconds."""

@@ -107,7 +107,7 @@ def plan(keys: Keys, change: Change) -> Leaf:
         leaf.puts.append((index, index_value(change.address)))
     if change.moved is not None:
         _give_up(leaf, keys, change)
-    if change.displaced is not None:
+    if change.displaced is not None and change.displaced != (change.client, change.subnet):
         client, subnet = change.displaced
         index = keys.client(space, subnet, client)
         leaf.expect[index] = index_value(change.address)
