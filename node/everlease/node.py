@@ -251,6 +251,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.rooms.committer.close()
         if self._admin is not None:
             await self._admin.close()
         await self._servers.aclose()

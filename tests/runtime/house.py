@@ -171,6 +171,7 @@ class House:
         carrier = Carrier(weather, counters, clock.boot)
         committer = Committer(name, keys, carrier, view, counters, clock.boot)
         responder = Responder(Options(), gate)
+        self.committer = committer
         configuration = Configuration(weather, keys, counters)
         self.rooms = Rooms(
             name, keys, weather, view, clock, counters, configuration, membership, OfferTable(), committer, responder,
@@ -213,6 +214,7 @@ class House:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.committer.close()
 
 
 async def settle(turns: int = 30) -> None:

@@ -139,6 +139,7 @@ async def test_hedges_stop_when_their_share_is_used_up() -> None:
     bench.submit(TEN, ALICE)
     await asyncio.sleep(0.35)
     assert bench.weather.asked == ["a"]
+    await bench.committer.close()
 
 
 async def test_a_change_decided_on_an_old_configuration_is_fenced_and_waits_for_the_new_one() -> None:
@@ -195,3 +196,4 @@ async def test_the_queue_is_bounded_and_offers_are_the_first_to_find_no_room() -
     taken = sum(bench.submit(number << 8, number.to_bytes(8, "big")) for number in range(1, ROOM[2] + 10))
     assert taken == ROOM[2]
     assert bench.committer.length == ROOM[2]
+    await bench.committer.close()

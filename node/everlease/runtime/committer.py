@@ -88,6 +88,7 @@ class Committer:
         self._waiting: dict[bytes, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._closed = False
         self.length = 0
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ class Committer:
 
     def _wake(self) -> None:
         # Not at once: the rest of the packets of this wake-up shall go in the same batch.
-        if not self._scheduled:
+        if not self._scheduled and not self._closed:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
 
@@ -267,6 +268,14 @@ class Committer:
         for key in ticket.leaf.expect:
             del self._busy[key]
         return tuple(ticket.leaf.expect)
+
+    async def close(self) -> None:
+        """Let go of what is still on its way: nobody will be told what became of it."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _own_writing(leaf: Leaf, found: Sequence[KeyValue]) -> KeyValue | None:

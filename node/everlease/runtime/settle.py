@@ -40,6 +40,7 @@ class Settlement:
         rooms.view.on_config = rooms.configuration.notice
         rooms.configuration.switched = self._on_configuration
         rooms.committer.refenced = self._on_fence
+        rooms.membership.news = pulse.hurry
         rooms.lifeline.told.append(lambda _state, _reason: pulse.hurry())
 
     def prefixes(self) -> list[tuple[str, int, int]]:
