@@ -36,6 +36,7 @@ async def test_problems_come_back_as_they_are_found_here() -> None:
 
 async def test_an_aside_compiles_one_document_after_another_and_ends() -> None:
     room = Aside()
+    room.prepare()
     first = await room.load(CAMPUS, revision=1)
     with pytest.raises(InvalidDocument):
         await room.load("x")

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from config_documents import compiled, problems
 
+from everlease.core.facts import facts
+from everlease.wire.v4 import Packet
+
 FACTS = {
     "hw-address": bytes.fromhex("020000000001"),
     "htype": b"\1",
@@ -110,3 +113,15 @@ def test_a_match_that_cannot_be_meant(match: str, path: str, fragment: str) -> N
     assert len(found) == 1
     assert found[0].startswith(f"client-classes[0].{path} (line 1): ")
     assert fragment in found[0]
+
+
+def test_facts_have_the_names_that_core_takes_from_a_packet() -> None:
+    octets = {12: "host-name", 60: "vendor-class-identifier", 61: "client-id", 77: "user-class"}
+    octets |= {93: "client-architecture", 224: "option-224"}
+    packet = Packet(
+        giaddr=0xC0000201,
+        chaddr=FACTS["hw-address"],
+        options={code: FACTS[name] for code, name in octets.items()},
+    )
+    known = facts(packet, {1: FACTS["circuit-id"]}, "office")
+    assert {name: known.get(name) for name in FACTS} == FACTS

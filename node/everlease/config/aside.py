@@ -42,6 +42,11 @@ class Aside:
         self._spare: asyncio.Task[Process] | None = None
         self._lock = asyncio.Lock()
 
+    def prepare(self) -> None:
+        """Start the process that waits already now: a node does it before it connects to anything."""
+        if self._spare is None:
+            self._spare = asyncio.create_task(_start())
+
     async def load(self, text: str, *, revision: int = 0, mod_revision: int = 0) -> Config:
         """`load` for a serving node. Raises InvalidDocument; ConfigError if no process could do it."""
         head = f"{revision} {mod_revision}\n"
@@ -54,7 +59,7 @@ class Aside:
                 return await _compile(await _start(), head, text)
             finally:
                 if self._ready:
-                    self._spare = asyncio.create_task(_start())
+                    self.prepare()
 
     async def close(self) -> None:
         """End the process that waits."""
