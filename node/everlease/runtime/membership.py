@@ -7,7 +7,7 @@ our own presence does not come back we cannot judge anybody, so nobody's age cou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
