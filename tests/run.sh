@@ -11,7 +11,7 @@ packages=(
   etcd-server etcd-client                                     # the store
   kea-admin kea-dhcp4-server                                  # perfdhcp, and the peer in benchmarks
   isc-dhcp-client udhcpc dhcpcd-base systemd isc-dhcp-relay   # real clients and a real relay
-  tshark tcpdump                                              # other people's eyes on our packets
+  tshark tcpdump openssl                                      # other people's eyes on our packets
   iproute2 nftables ethtool procps e2fsprogs strace faketime  # the lab: networks, faults, clocks
 )
 services=(etcd kea-dhcp4-server isc-dhcp-relay isc-dhcp-relay6 dhcpcd)
@@ -161,7 +161,7 @@ run_part() {
     *)
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
   esac
-  if [ "$part" = unit ]; then install_packages tshark; else install_packages "${packages[@]}"; fi
+  if [ "$part" = unit ]; then install_packages tshark openssl; else install_packages "${packages[@]}"; fi
   prepare_environment
   heading "$part"
   case $where in

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from everlease.lab.netns import Lab
+from everlease.lab.processes import LabError
 from lab.kea import Kea
-from lab.netns import Lab
-from lab.processes import LabError
 
 pytestmark = pytest.mark.root
 

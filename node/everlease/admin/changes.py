@@ -49,7 +49,7 @@ class Orphans:
 def changes(old: Config | None, new: Config) -> Iterator[str | None]:
     """Lines that say what is different; None where the loop should turn."""
     if old is None:
-        yield f"the first configuration: {len(new.subnets)} subnets, {len(new.classes)} classes"
+        yield f"the first configuration; number of subnets: {len(new.subnets)}, of classes: {len(new.classes)}"
         return
     for name in ("parameters", "cluster", "limits"):
         yield from _differences(name, getattr(old, name), getattr(new, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from rich.text import Text
 from everlease.cli.connect import Output, with_server
 from everlease.cli.output import Column, Format, console, plain, table_of, write
 from everlease.cli.values import STATE_STYLES, duration_text, enum_text, seconds_of, time_text
-from everlease.client import Client
+from everlease.client import Client, Unreachable
 from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, Node, NodeState
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -120,7 +121,8 @@ def status(
 
 
 def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:
-    try:
+    """Until Ctrl-C; a node that does not answer for a while does not end it."""
+    with suppress(KeyboardInterrupt):
         if output is not Format.TABLE:
             while True:
                 write(row["nodes"] if output is Format.CSV else row, output)
@@ -129,7 +131,14 @@ def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:
         with Live(_picture(row), console=console(), auto_refresh=False) as live:
             while True:
                 time.sleep(_PERIOD)
-                row = status_row(client.status())
-                live.update(_picture(row), refresh=True)
-    except KeyboardInterrupt:
-        return
+                row, picture = _again(client, row)
+                live.update(picture, refresh=True)
+
+
+def _again(client: Client, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Group]:
+    """The next picture; the last one, marked as old, when nobody answers."""
+    try:
+        row = status_row(client.status())
+    except Unreachable as error:
+        return row, Group(Text(f"{client.server} does not answer ({error}); last seen:", style="red"), _picture(row))
+    return row, _picture(row)
