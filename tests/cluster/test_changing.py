@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -9,11 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from cluster.crowd import Crowd
+from everlease.lab.netns import Lab
+from everlease.lab.processes import LabError, wait_until
 from everlease.wire import v4
 from lab.capture import Captured
-from lab.netns import Lab
 from lab.packet_client import PacketClient
-from lab.processes import LabError, wait_until
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
@@ -125,3 +126,18 @@ def test_without_a_quorum_known_clients_renew_and_nothing_new_is_granted(lab: La
     site.etcd.start_member(0)
     wait_until(lambda: "serving" in survivor.readiness(), 15.0, "serving again")
     assert known.renew(address, server).kind == "ACK"
+
+
+def test_certificates_are_read_again_at_sighup_and_serving_goes_on(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    node = site.nodes[0]
+    client = PacketClient(site.client("client"))
+    lab.on_close(client.close)
+    address = leased(client.obtain())
+    node.running.signal(signal.SIGHUP)
+    wait_until(lambda: "certificates read again" in node.log.read_text(), 5.0, "certificates read again")
+    assert client.reboot(address).kind == "ACK"
+    time.sleep(11.0)  # the connections that were replaced are gone, and the watch has moved on
+    assert node.ready()
+    assert client.reboot(address).kind == "ACK"
+    assert client.discover().kind == "OFFER"
