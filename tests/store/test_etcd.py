@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from conftest import EtcdScope
 from everlease.errors import ConfigError
+from everlease.lab.etcd import EtcdCluster, EtcdOptions, free_ports
+from everlease.lab.processes import Process, run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.api import Compacted, NoSpace, Unavailable, WatchBatch
 from everlease.store.channel import Credentials, target_of
@@ -18,8 +21,6 @@ from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.maintenance import Maintenance
 from everlease.store.txn import Leaf, single
-from lab.etcd import EtcdCluster, EtcdOptions, free_ports
-from lab.processes import Process, run
 from store.makers import ALICE, BOB, grant, request
 
 pytestmark = pytest.mark.etcd
@@ -103,6 +104,31 @@ async def test_a_full_quota_is_no_space_and_not_a_bad_request(start_etcd: Callab
             await store.batch(flat.SerializeToString(), 5.0)
             await asyncio.sleep(0.1)  # etcd looks at its size only when it writes, every 100 ms
     assert (await store.status(cluster.endpoints[0])).errors
+    await store.close()
+
+
+async def test_reads_are_not_taken_for_stale_because_commits_overtake_them(etcd: EtcdScope) -> None:
+    store, keys = EtcdStore(etcd.endpoints), Keys(etcd.prefix)
+
+    async def commit(number: int) -> None:
+        await store.batch(request(keys, grant(A + number, b"\x01%d" % number)), 5.0)
+
+    async def read() -> int:
+        return (await store.get_range(keys.watched, keys.watched_end)).revision
+
+    commits = asyncio.gather(*(commit(number) for number in range(100)))
+    revisions = [await read() for _ in range(30)]
+    await commits
+    assert revisions == sorted(revisions)
+    assert store.freshness.rollbacks == 0
+    await store.close()
+
+
+async def test_records_are_readable_with_etcdctl(etcd: EtcdScope) -> None:
+    store, keys = EtcdStore(etcd.endpoints), Keys(etcd.prefix)
+    await store.batch(request(keys, grant(A)), 2.0)
+    told = json.loads(etcd.cluster.etcdctl("get", keys.lease("default", A).decode(), "--print-value-only"))
+    assert (told["state"], told["client"], told["hw"]) == ("bound", ALICE.hex(), "02:00:00:00:00:01")
     await store.close()
 
 

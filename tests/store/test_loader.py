@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from conftest import EtcdScope
+from everlease.lab.etcd import EtcdCluster
+from everlease.lab.processes import run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import loader as loading
 from everlease.store.api import WatchBatch
@@ -22,8 +24,6 @@ from everlease.store.memory import MemoryStore
 from everlease.store.records import encode_lease
 from everlease.store.txn import Leaf, put, single
 from everlease.store.view import View
-from lab.etcd import EtcdCluster
-from lab.processes import run
 from store.makers import ALICE, BOB, NOW, grant, lease, request
 
 A, B = 0x0A4D0001, 0x0A4D0002

@@ -73,8 +73,8 @@ def test_an_ejected_member_is_probed_less_and_less_often() -> None:
 
 def test_a_read_behind_what_was_seen_is_not_current_but_no_rollback() -> None:
     freshness = Freshness()
-    assert freshness.is_current(10, cluster=1)
-    assert not freshness.is_current(9, cluster=1)
+    assert freshness.is_current(0, 10, cluster=1)
+    assert not freshness.is_current(10, 9, cluster=1)
     assert freshness.rollbacks == 0
 
 
@@ -87,13 +87,13 @@ def test_a_transaction_behind_what_was_seen_before_it_was_sent_is_a_rollback() -
     assert freshness.revision == 10
     assert not freshness.committed(floor=10, revision=7, cluster=1)
     assert told == [7]
-    assert freshness.is_current(8, cluster=1)
+    assert freshness.is_current(7, 8, cluster=1)
 
 
 def test_another_cluster_id_is_a_rollback_whatever_its_revision() -> None:
     freshness = Freshness()
-    freshness.is_current(10, cluster=1)
-    assert freshness.is_current(50, cluster=2)
+    freshness.is_current(0, 10, cluster=1)
+    assert freshness.is_current(10, 50, cluster=2)
     assert freshness.rollbacks == 1
     assert freshness.committed(50, 51, cluster=2)
 
@@ -114,3 +114,12 @@ def test_a_member_is_suspect_only_while_another_one_is_not() -> None:
     for _ in range(2):
         members.missed("b", 0.5, now=0.0)
     assert not members.is_suspect("a") and not members.is_suspect("b")
+
+
+def test_a_read_that_commits_have_overtaken_is_as_good_as_when_it_was_asked_for() -> None:
+    freshness = Freshness()
+    freshness.committed(0, 10, cluster=1)
+    floor = freshness.revision
+    freshness.committed(floor, 14, cluster=1)
+    assert freshness.is_current(floor, 11, cluster=1)
+    assert freshness.revision == 14

@@ -6,6 +6,7 @@ either whole or not there, and of two who publish at once one is refused.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import zlib
 
@@ -19,6 +20,9 @@ CHUNK = 512 << 10
 """Bytes: a third of etcd's default request limit (1.5 MiB)."""
 
 DEADLINE = 5.0
+
+ATTEMPTS = 3
+"""Two who write the chunks of the same revision at once may both be refused, with nothing in force: again, then."""
 
 
 class Conflict(StoreError):
@@ -52,40 +56,40 @@ class Documents:
 
         now: seconds UTC, for the history. When the answer is lost, what is in force afterwards decides.
         """
-        before, mod_revision = await self.current()
-        revision = before.revision if before else 0
-        if revision != expect_revision:
-            raise Conflict(revision)
-        raw = text.encode()
-        packed = zlib.compress(raw, 6)
-        parts = [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)]
-        digest = hashlib.sha256(raw).hexdigest()
-        after = Current(revision + 1, len(parts), author, comment, now, digest)
+        parts, digest = await asyncio.to_thread(_packed, text)
+        for _ in range(ATTEMPTS):
+            before, mod_revision = await self.current()
+            revision = before.revision if before else 0
+            if revision != expect_revision:
+                break
+            after = Current(revision + 1, len(parts), author, comment, now, digest)
+            if await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
+                return after
+        raise Conflict(revision)
+
+    async def _put_chunks(self, after: Current, mod_revision: int, parts: list[bytes]) -> Leaf:
+        """Write the chunks; the transaction that is still to come, which compares every one of them."""
         leaf = Leaf({self._keys.config_current: mod_revision})
         for number, part in enumerate(parts):
             key = self._keys.config_chunk(after.revision, number)
             leaf.expect[key] = await self._put(key, part)
-        value = encode(after)
         note = self._keys.config_note(after.revision)
         leaf.expect[note] = 0
-        leaf.puts += [(self._keys.config_current, value), (note, value)]
-        return await self._put_in_force(leaf, after)
+        leaf.puts += [(self._keys.config_current, encode(after)), (note, encode(after))]
+        return leaf
 
     async def _put(self, key: bytes, value: bytes) -> int:
         """Write one chunk, whatever an attempt before may have left there; its mod revision."""
         request = single(Leaf({}, [(key, value)]))
         return (await self._store.batch(request, DEADLINE)).revision
 
-    async def _put_in_force(self, leaf: Leaf, after: Current) -> Current:
+    async def _put_in_force(self, leaf: Leaf, after: Current) -> bool:
         try:
-            if (await self._store.batch(single(leaf), DEADLINE)).results[0].succeeded:
-                return after
-        except Unavailable as unknown:
+            return (await self._store.batch(single(leaf), DEADLINE)).results[0].succeeded
+        except Unavailable:
             if (await self.current())[0] == after:
-                return after
-            raise unknown
-        now, _ = await self.current()
-        raise Conflict(now.revision if now else 0)
+                return True
+            raise
 
     async def fetch(self, revision: int) -> str:
         """The text of a revision, as it was written. Raises BadRecord if it is not there, or not whole."""
@@ -96,16 +100,28 @@ class Documents:
         wanted = decode_current(told.records[0].value or b"")
         prefix = self._keys.config_doc(revision)
         page = await self._store.get_range(prefix, range_end(prefix))
-        try:
-            raw = zlib.decompress(b"".join(record.value or b"" for record in page.records[: wanted.chunks]))
-        except zlib.error as bad:
-            raise BadRecord(f"configuration revision {revision} is damaged: {bad}") from bad
-        if hashlib.sha256(raw).hexdigest() != wanted.digest:
-            raise BadRecord(f"configuration revision {revision} is damaged: its digest differs")
-        return raw.decode()
+        packed = b"".join(record.value or b"" for record in page.records[: wanted.chunks])
+        return await asyncio.to_thread(_unpacked, packed, wanted)
 
     async def history(self) -> list[Current]:
         """Every revision that was ever in force, oldest first."""
         prefix = self._keys.config_history
         page = await self._store.get_range(prefix, range_end(prefix))
         return [decode_current(record.value or b"") for record in page.records]
+
+
+def _packed(text: str) -> tuple[list[bytes], str]:
+    """A document's compressed chunks, and the digest of what it says."""
+    raw = text.encode()
+    packed = zlib.compress(raw, 6)
+    return [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)], hashlib.sha256(raw).hexdigest()
+
+
+def _unpacked(packed: bytes, wanted: Current) -> str:
+    try:
+        raw = zlib.decompress(packed)
+    except zlib.error as bad:
+        raise BadRecord(f"configuration revision {wanted.revision} is damaged: {bad}") from bad
+    if hashlib.sha256(raw).hexdigest() != wanted.digest:
+        raise BadRecord(f"configuration revision {wanted.revision} is damaged: its digest differs")
+    return raw.decode()

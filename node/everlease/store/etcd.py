@@ -170,9 +170,10 @@ class EtcdStore:
         request = pb.RangeRequest(key=start, range_end=end, revision=revision, limit=limit)
 
         async def ask(member: str, seconds: float) -> Page:
+            floor = self.freshness.revision
             answer = await self._call(member, lambda channel: channel.range, request, seconds)
             header = answer.header
-            if not self.freshness.is_current(header.revision, header.cluster_id):
+            if not self.freshness.is_current(floor, header.revision, header.cluster_id):
                 raise Unavailable(f"{member} is behind: revision {header.revision}")
             records = [KeyValue(kv.key, kv.value, kv.mod_revision, kv.version) for kv in answer.kvs]
             return Page(records, revision or header.revision, header.cluster_id, answer.more)

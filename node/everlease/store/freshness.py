@@ -20,12 +20,15 @@ class Freshness:
         self.cluster = 0
         self.rollbacks = 0
 
-    def is_current(self, revision: int, cluster: int) -> bool:
-        """Whether a read with this header may be used. A rollback is noted if the cluster is another one."""
+    def is_current(self, floor: int, revision: int, cluster: int) -> bool:
+        """Whether a read with this header may be used; `floor` is `revision` as it was when it was sent.
+
+        A rollback is noted if the cluster is another one.
+        """
         if self._is_other(cluster):
             self._roll_back(revision, cluster)
             return True
-        if revision < self.revision:
+        if revision < floor <= self.revision:
             return False
         self._note(revision, cluster)
         return True

@@ -111,11 +111,16 @@ class Loader:
         self.loaded.set()
 
     async def _load(self) -> None:
-        keys = self._keys
-        head = await self._store.get_range(keys.config_current, keys.config_current + b"\0")
+        head = await self._store.get_range(self._keys.config_current, self._keys.config_current + b"\0")
         listing = self._view.begin(head.revision)
-        await self._take(listing, head)
-        for start in (keys.nodes, keys.watched + b"reservations/"):
+        try:
+            await self._take(listing, head)
+            await self._list(listing)
+        finally:
+            self._view.abandon(listing)
+
+    async def _list(self, listing: Listing) -> None:
+        for start in (self._keys.nodes, self._keys.watched + b"reservations/"):
             async for page in self._pages(start, range_end(start), listing.revision):
                 await self._take(listing, page)
         async with contextlib.aclosing(_ahead(self._lease_pages(listing.revision))) as pages:

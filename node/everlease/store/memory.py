@@ -80,7 +80,7 @@ class MemoryStore:
         if revision > self.revision:
             raise Unavailable("OUT_OF_RANGE: mvcc: required revision is a future revision")
         at = revision or self.revision
-        self.freshness.is_current(self.revision, self._cluster)
+        self.freshness.is_current(self.freshness.revision, self.revision, self._cluster)
         records = [kv for key in self._versions.irange(start, end, (True, False)) if (kv := self._at(key, at))]
         more = bool(limit) and len(records) > limit
         return Page(records[:limit] if limit else records, at, self._cluster, more)

@@ -293,6 +293,11 @@ class View:
             table.seen.clear()
         return self._listing
 
+    def abandon(self, listing: Listing) -> None:
+        """The load has ended, done or not."""
+        if self._listing is listing:
+            self._listing = None
+
     def listed(self, listing: Listing, records: Sequence[KeyValue]) -> None:
         """Some records of a load."""
         for record in records:
@@ -331,7 +336,7 @@ class View:
                 if count % SLICE == SLICE - 1:
                     yield
             table.seen.clear()
-        self._listing = None
+        self.abandon(listing)
         self.passed(listing.revision)
 
     # --- rollback --------------------------------------------------------------------------------------------------
