@@ -53,24 +53,31 @@ def dumb(node: Node, number: int, subnets: tuple[Subnet, ...]) -> int:
     """The same answer, address by address; 0 = nothing is free."""
     number_hash = query(node, number).hash
     owned = node.peers.owned
+    alone = owned == ALL_BUCKETS
     for home in subnets:
         for each in home.pools:
             everything = in_order(node, home, each, number_hash)
             if home.allocator == "ordered":
                 found = next((a for a in sorted(everything) if free(node, number, a)), 0)
             else:
-                mine = [a for a in everything if owned >> (a & 255) & 1]
+                mine = [a for a in everything if owned >> (a & 255) & 1 and (alone or not is_common(a))]
                 first = [a for a in mine if a & 255 == number_hash & 255]
                 found = best(node, number, first + mine)
             if found:
                 return found
-    if owned != ALL_BUCKETS:
+    for last in () if alone else (False, True):
         for home in subnets:
             for each in home.pools:
-                found = best(node, number, in_order(node, home, each, number_hash))
+                everything = in_order(node, home, each, number_hash)
+                found = best(node, number, [a for a in everything if last or is_common(a)])
                 if found:
                     return found
     return 0
+
+
+def is_common(address: int) -> bool:
+    """Whether no node offers an address without a commit: a diagonal of each eight blocks."""
+    return address % 8 == (address >> 8) % 8
 
 
 def in_order(node: Node, home: Subnet, each: Pool, number_hash: int) -> list[int]:
@@ -178,6 +185,25 @@ def test_the_owner_of_a_clients_bucket_gives_it_an_address_of_that_bucket() -> N
 
 def test_two_nodes_that_lost_their_peers_meet_at_the_same_address() -> None:
     assert [picked(world(), number) for number in range(50)] == [picked(world(), number) for number in range(50)]
+
+
+def test_a_node_that_has_used_up_its_own_buckets_takes_what_nobody_offers_from_memory() -> None:
+    node = world(subnet(pools=(pool("10.77.16.0", "10.77.16.255"),)), names="ab")
+    for bit in range(256):
+        if node.peers.owned >> bit & 1 and not is_common(bit | 16 << 8):
+            bind(node, 1000 + bit, f"10.77.16.{bit}")
+    spots = [picked(node, number) for number in range(20)]
+    assert all(spot and is_common(spot.address) and not spot.alone for spot in spots)
+
+
+def test_while_it_is_unknown_who_hears_a_relay_nothing_is_taken_that_another_may_have_on_offer() -> None:
+    node = world(subnet(pools=(pool("10.77.16.0", "10.77.16.255"),)), names="ab")
+    for bit in range(256):
+        if node.peers.owned >> bit & 1 or is_common(bit | 16 << 8):
+            bind(node, 1000 + bit, f"10.77.16.{bit}")
+    assert picked(node, 1)
+    node.peers.settled = False
+    assert picked(node, 1) is None
 
 
 def test_other_nodes_buckets_are_taken_when_the_own_ones_are_used_up() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.world import NOW, Node, Truth, bind, configuration, ip, message, subnet, world
+from core.world import NOW, Node, Truth, bind, configuration, ip, key, message, subnet, world
 from everlease.core.actions import Drop
 from everlease.core.answering import owned_mask, rendezvous
 from everlease.core.heard import Heard
@@ -75,9 +75,18 @@ def test_a_message_for_a_stranger_is_left_to_the_stranger() -> None:
     for kind in (v4.REQUEST, v4.DECLINE, v4.RELEASE):
         packet = message(kind, requested=A, ciaddr=A if kind == v4.RELEASE else 0, server="10.77.0.250")
         for node in cluster():
-            assert node.decide(packet, copies=3, destination=ip("10.77.0.250")) == Drop(
-                "other_server", {v4.REQUEST: "request", v4.DECLINE: "decline", v4.RELEASE: "release"}[kind]
-            )
+            silence = node.decide(packet, copies=3, destination=ip("10.77.0.250"))
+            assert isinstance(silence, Drop)
+            assert silence.reason == "other_server"
+            assert silence.operation == {v4.REQUEST: "request", v4.DECLINE: "decline", v4.RELEASE: "release"}[kind]
+
+
+def test_3_1_4_a_client_that_takes_another_servers_offer_has_declined_those_of_all_the_others() -> None:
+    silences = [node.decide(message(v4.REQUEST, requested=A, server=SERVERS["c"])) for node in cluster()]
+    declined = [silence.declined for silence in silences if isinstance(silence, Drop)]
+    assert declined == [("default", key(1))] * 2
+    rebooting = [node.decide(message(v4.REQUEST, requested=A)) for node in cluster()]
+    assert rebooting.count(Drop("not_owner", "init_reboot")) == 2
 
 
 def test_an_identifier_that_all_share_leaves_it_to_the_order() -> None:

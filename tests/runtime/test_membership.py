@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from everlease.core.situation import ALL_BUCKETS
 from runtime.house import House, Weather
 
 
@@ -100,6 +101,30 @@ async def test_a_node_that_heard_a_relay_is_a_candidate_for_its_packets(pair: tu
     two.rooms.membership.hear_relay(relay, two.time.boot())
     await beat(two)
     assert one.rooms.membership.peers("", relay).names == {"one", "two"}
+
+
+async def test_until_it_is_known_who_hears_a_relay_all_divide_its_addresses(pair: tuple[House, House]) -> None:
+    one, two = pair
+    relay = 0x0A4E0001
+    one.rooms.membership.hear_relay(relay, one.time.boot())
+    two.rooms.membership.hear_relay(relay, two.time.boot())
+    guesses = [house.rooms.membership.peers("", relay) for house in pair]
+    assert [guess.names for guess in guesses] == [{"one"}, {"two"}]
+    assert guesses[0].owned & guesses[1].owned == 0
+    assert not any(guess.settled for guess in guesses)
+    for _ in range(5):
+        await beat(one, two)
+    known = one.rooms.membership.peers("", relay)
+    assert known.settled
+    assert (known.names, known.owned) == ({"one", "two"}, guesses[0].owned)
+
+
+async def test_a_node_that_hears_a_relay_alone_offers_all_of_its_addresses(pair: tuple[House, House]) -> None:
+    one, two = pair
+    one.rooms.membership.hear_relay(7, one.time.boot())
+    for _ in range(5):
+        await beat(one, two)
+    assert one.rooms.membership.peers("", 7).owned == ALL_BUCKETS
 
 
 async def test_relays_are_forgotten_after_ten_minutes_and_bounded(pair: tuple[House, House]) -> None:

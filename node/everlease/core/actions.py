@@ -124,10 +124,14 @@ class Commit:
 
 @dataclass(slots=True)
 class Drop:
-    """Silence, counted. reason: one of DROP_REASONS; operation: metric label."""
+    """Silence, counted. reason: one of DROP_REASONS; operation: metric label.
+
+    declined: (space, client key) whose offer from this node is void: it took another's (RFC 2131 section 3.1.4).
+    """
 
     reason: str
     operation: str = "other"
+    declined: tuple[str, bytes] | None = None
 
 
 Action = Reply | Commit | Drop

@@ -1,4 +1,4 @@
-"""A free address for a client that has none: its own bucket > a bucket that this node owns > any.
+"""A free address for a client that has none: its own bucket > a bucket that this node owns > common ones > any.
 
 Each client walks the blocks and bits of a pool in an order of its own, so that two nodes that answer it meet at the
 same address, and two clients rarely at one. The law of this file: the work is bounded whatever the pool's size and
@@ -7,14 +7,14 @@ filling; and what is picked is only a candidate, because the commit decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from everlease.core.model import Pool, Subnet
 from everlease.core.plan import PoolPlan, plan_of
 from everlease.core.query import TAKEN, UNTOUCHED, Query, availability
-from everlease.core.situation import ALL_BUCKETS
+from everlease.core.situation import ALL_BUCKETS, BUCKETS
 
 ORDERED = "ordered"
 
@@ -29,6 +29,12 @@ LOOKS = 32
 
 MOST_LOOKS = 1024
 """Addresses looked at per pool when all turn out taken (on offer, or ended less than the clock margin ago)."""
+
+COMMON = tuple(sum(1 << bit for bit in range(turn, BUCKETS, 8)) for turn in range(8))
+"""One address in eight, by block number modulo 8, is nobody's: it is offered after a commit only. So a node that has
+nothing left of its own finds addresses that no other node has on offer in its memory; without them it would take what
+others have just offered, and at a mass start in a nearly full pool one client in fifty was refused what it had been
+offered (measured: 1,000 clients at once, 98 % full afterwards)."""
 
 SCARCE = 10
 """An offer is committed when less than one address in ten is free: nodes with nothing left take from each other."""
@@ -63,10 +69,11 @@ def allocate(query: Query, subnets: Iterable[Subnet]) -> Spot | None:
                 return Spot(subnet, plan.pool, address, alone=not is_scarce(query, subnet, plan, address))
     if query.situation.peers.owned == ALL_BUCKETS:
         return None
-    for subnet, plan in pools:
-        address = first_free(query, any_bucket(query, plan), LOOKS)
-        if address:
-            return Spot(subnet, plan.pool, address, alone=False)
+    for candidates in (common, any_bucket) if query.situation.peers.settled else (common,):
+        for subnet, plan in pools:
+            address = first_free(query, candidates(query, plan), LOOKS)
+            if address:
+                return Spot(subnet, plan.pool, address, alone=False)
     return None
 
 
@@ -92,28 +99,39 @@ def ordered(query: Query, plan: PoolPlan) -> Iterator[int]:
 
 
 def preferred(query: Query, plan: PoolPlan) -> Iterator[int]:
-    """The pool's free addresses in buckets that this node owns, the client's own bucket first."""
+    """The pool's free addresses in buckets that this node owns, the client's own bucket first; no common ones."""
     owned = query.situation.peers.owned
     view, space = query.situation.view, query.space
     start = plan.first + (query.hash >> 8) % plan.count
     bit = 1 << (query.hash & 255)
     if owned & bit:
         for block in islice(plan.open_blocks(view, space, start), OWN_BUCKET_BLOCKS):
-            if free_mask(query, plan, block) & bit:
+            if free_mask(query, plan, block) & own_mask(query, block) & bit:
                 yield block << 8 | query.hash & 255
-    yield from _walk(query, plan, owned)
+    yield from _walk(query, plan, own_mask)
+
+
+def common(query: Query, plan: PoolPlan) -> Iterator[int]:
+    """The pool's free addresses that are nobody's."""
+    yield from _walk(query, plan, lambda _, block: COMMON[block & 7])
 
 
 def any_bucket(query: Query, plan: PoolPlan) -> Iterator[int]:
     """The pool's free addresses, whoever owns their buckets."""
-    yield from _walk(query, plan, ALL_BUCKETS)
+    yield from _walk(query, plan, lambda _query, _block: ALL_BUCKETS)
 
 
-def _walk(query: Query, plan: PoolPlan, buckets: int) -> Iterator[int]:
+def own_mask(query: Query, block: int) -> int:
+    """The addresses of a block that this node alone offers."""
+    owned = query.situation.peers.owned
+    return owned if owned == ALL_BUCKETS else owned & ~COMMON[block & 7]
+
+
+def _walk(query: Query, plan: PoolPlan, mask: Callable[[Query, int], int]) -> Iterator[int]:
     start = plan.first + (query.hash >> 8) % plan.count
     blocks = plan.open_blocks(query.situation.view, query.space, start)
     for block in islice(blocks, BLOCKS):
-        yield from _addresses(block, free_mask(query, plan, block) & buckets, query.hash >> 16 & 255)
+        yield from _addresses(block, free_mask(query, plan, block) & mask(query, block), query.hash >> 16 & 255)
 
 
 def _addresses(block: int, free: int, start: int) -> Iterator[int]:
@@ -144,6 +162,7 @@ def is_scarce(query: Query, subnet: Subnet, plan: PoolPlan, address: int) -> boo
     size = plan_of(query.situation.config, subnet).size
     if (size - query.situation.view.used(subnet.id)) * SCARCE < size:
         return True
-    block, owned = address >> 8, query.situation.peers.owned
+    block = address >> 8
+    owned = own_mask(query, block)
     share = (plan.mask(block) & owned).bit_count()
     return (free_mask(query, plan, block) & owned).bit_count() * SCARCE < share

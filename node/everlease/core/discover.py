@@ -12,7 +12,7 @@ from typing import Final
 
 from everlease.core import changes
 from everlease.core.actions import Action, Commit, Drop, Held, Reply
-from everlease.core.allocate import ORDERED, allocate, is_scarce
+from everlease.core.allocate import ORDERED, allocate, is_scarce, own_mask
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
 from everlease.core.lifecycle import OFFERED, Row, lifetime, timers
 from everlease.core.model import ACTIVE, DRAINING, Policy, Pool, Reservation, Subnet
@@ -183,7 +183,7 @@ def _is_alone(query: Query, choice: Choice) -> bool:
     if choice.reservation is not None and choice.reservation.address == choice.address:
         return True
     subnet, pool, address = choice.subnet, choice.pool, choice.address
-    if pool is None or subnet.allocator == ORDERED or not query.situation.peers.owned >> (address & 255) & 1:
+    if pool is None or subnet.allocator == ORDERED or not own_mask(query, address >> 8) >> (address & 255) & 1:
         return False
     for plan in plan_of(query.situation.config, subnet).pools:
         if plan.pool is pool:

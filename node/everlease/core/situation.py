@@ -66,6 +66,7 @@ class Peers:
     owned: bit mask of the address buckets that this node owns among them.
     identifiers: server identifier (IPv4) -> node name, dead members' remembered for the longest lifetime; "" for one
         that several members use (a service-wide address): then rendezvous order alone decides.
+    settled: every node knows by now who else hears this link or relay; before, several may be making offers.
     """
 
     me: str
@@ -73,6 +74,7 @@ class Peers:
     order: tuple[tuple[str, ...], ...]
     owned: int
     identifiers: Mapping[int, str]
+    settled: bool = True
 
 
 @dataclass(slots=True)

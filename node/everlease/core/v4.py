@@ -139,7 +139,15 @@ def _request(query: Query) -> Action:
     if state in ("request", "init_reboot") and REQUESTED_ADDRESS not in options:
         return Drop("malformed", state)
     server = options[SERVER_IDENTIFIER] if state == "request" else None
-    return _silence(query, grants=True, server=server) or STATES[state](query)
+    silence = _silence(query, grants=True, server=server)
+    if silence is not None and server is not None and not _is_mine(query, server):
+        silence.declined = query.space, query.client
+    return silence or STATES[state](query)
+
+
+def _is_mine(query: Query, server: bytes) -> bool:
+    situation = query.situation
+    return selected_member(situation, int.from_bytes(server, "big")) in (situation.peers.me, NOBODY)
 
 
 def _decline(query: Query) -> Action:

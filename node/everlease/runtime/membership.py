@@ -7,7 +7,7 @@ our own presence does not come back we cannot judge anybody, so nobody's age cou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,6 +83,7 @@ class Membership:
         self.own: Peer | None = None
         self.sequence = 0
         self.frozen = True
+        self.news: Callable[[], None] = lambda: None
         self._clock = clock
         self._lifeline = lifeline
         self._sent: deque[tuple[int, float]] = deque(maxlen=64)
@@ -263,7 +264,8 @@ class Membership:
             rest = rendezvous(frozenset(names - active))
             order = tuple(first + last for first, last in zip(order, rest, strict=True))
         owned = self._owned(names, order, relay)
-        return Peers(self.name, frozenset(names), order, owned, self._identifiers())
+        settled = relay not in self._new_relays
+        return Peers(self.name, frozenset(names), order, owned, self._identifiers(), settled)
 
     def _owned(self, names: set[str], order: Order, relay: int) -> int:
         """Who answers may be a guess, who offers an address may not: until it is known who else hears a relay, its
