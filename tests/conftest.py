@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.etcd import EtcdCluster, EtcdOptions
-from lab.netns import Lab
+from everlease.lab.etcd import EtcdCluster, EtcdOptions
+from everlease.lab.netns import Lab
 
 _scopes = itertools.count(1)
 

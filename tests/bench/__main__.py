@@ -20,8 +20,8 @@ from bench.scenarios import Plan, Row, measure, systems
 from bench.starting import AIMS, Start
 from bench.systems import Everlease
 from bench.wires import Wires
-from lab.processes import LabError
-from lab.processes import run as output_of
+from everlease.lab.processes import LabError
+from everlease.lab.processes import run as output_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT_STARTS = (100_000,)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.processes import LabError, Place, Process, wait_until
+from everlease.lab.processes import LabError, Place, Process, wait_until
 
 _MAGIC = {b"\xd4\xc3\xb2\xa1": ("<", 1e-6), b"\x4d\x3c\xb2\xa1": ("<", 1e-9)}
 _MAGIC |= {bytes(reversed(magic)): (">", unit) for magic, (_, unit) in _MAGIC.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.capture import percentile
-from lab.processes import LabError
+from everlease.lab.processes import LabError
 
 _BLOCK = b"\0" * 4096
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})

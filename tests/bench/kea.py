@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.processes import LabError
+from everlease.lab.processes import LabError
 
 THREADS = 2
 HA_PORT = 8001

@@ -15,7 +15,7 @@ from bench import perfdhcp, usage
 from bench.capture import Delays, capturing, delays, frames, missed
 from bench.perfdhcp import Report, Step
 from bench.wires import Host, Wires
-from lab.processes import Process
+from everlease.lab.processes import Process
 
 MAY_LOSE = 0.01
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import usage
 from bench.systems import METRICS_PORT, Everlease
 from bench.wires import Host
-from lab.processes import LabError, Process, wait_until
+from everlease.lab.processes import LabError, Process, wait_until
 
 _FILL_S, _READY_S = 600, 120
 _ASK_EVERY_S = 0.002

@@ -12,8 +12,8 @@ from typing import Protocol, Self
 
 from bench import kea
 from bench.wires import SERVICE, Host
-from lab.etcd import EtcdCluster
-from lab.processes import LabError, Process, wait_until
+from everlease.lab.etcd import EtcdCluster
+from everlease.lab.processes import LabError, Process, wait_until
 
 _START_S = 30.0
 _DHCP_PORT_HEX = ":0043 "

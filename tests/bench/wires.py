@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.kea import Service
-from lab.netns import Lab, Namespace, Switch
-from lab.processes import need
+from everlease.lab.netns import Lab, Namespace, Switch
+from everlease.lab.processes import need
 
 SERVICE = Service("10.64.0.0/10", "10.65.0.0-10.127.255.254")
 _SUBNET, _PREFIX_LENGTH = "10.64.0", 10

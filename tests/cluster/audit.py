@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from cluster.crowd import Ack, dotted
 from everlease.core.lifecycle import BOUND, Lease
+from everlease.lab.etcd import EtcdCluster
 from everlease.store.keys import Keys, parse_address
 from everlease.store.records import decode_lease
-from lab.etcd import EtcdCluster
 
 KEYS = Keys()
 CLOCKS = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cluster.crowd import Crowd
-from lab.netns import Lab, Namespace
+from everlease.lab.netns import Lab, Namespace
 from lab.packet_client import PacketClient, PacketRelay
 
 

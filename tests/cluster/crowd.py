@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from everlease.lab.processes import LabError
 from everlease.wire import v4
 from lab.capture import Captured
 from lab.packet_client import PARAMETERS, Talker
-from lab.processes import LabError
 
 FIRST_WAIT, LONGEST_WAIT, JITTER, GIVE_UP = 4.0, 16.0, 1.0, 60.0
 SELECTING, REQUESTING, BOUND, REBOOTING = "selecting", "requesting", "bound", "rebooting"

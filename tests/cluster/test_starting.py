@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.etcd import EtcdCluster, free_ports
-from lab.netns import Lab, Namespace
+from everlease.lab.etcd import EtcdCluster, free_ports
+from everlease.lab.netns import Lab, Namespace
+from everlease.lab.processes import Process
 from lab.nodes import Node
-from lab.processes import Process
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 

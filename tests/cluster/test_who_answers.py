@@ -8,10 +8,10 @@ import pytest
 
 from cluster.audit import Records, check
 from cluster.crowd import Crowd
+from everlease.lab.netns import Lab, Namespace
+from everlease.lab.processes import wait_until
 from lab.clients import Dhcrelay, Udhcpc
-from lab.netns import Lab, Namespace
 from lab.packet_client import ipv4
-from lab.processes import wait_until
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from everlease.errors import WireError
+from everlease.lab.netns import Namespace
+from everlease.lab.processes import LabError
 from everlease.runtime.ethernet import parse as parse_frame
 from everlease.wire import v4
-from lab.netns import Namespace
-from lab.processes import LabError
 
 _ETH_P_ALL = 0x0003
 _ETH_P_IP = b"\x08\x00"

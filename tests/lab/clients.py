@@ -12,9 +12,9 @@ import shlex
 import signal
 from pathlib import Path
 
+from everlease.lab.netns import Lab, Namespace
+from everlease.lab.processes import LabError, Process, need, wait_until
 from lab.capture import Capture, Captured
-from lab.netns import Lab, Namespace
-from lab.processes import LabError, Process, need, wait_until
 
 _numbers = itertools.count(1)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from lab.netns import Lab, Namespace
-from lab.processes import LabError, Process, need, wait_until
+from everlease.lab.netns import Lab, Namespace
+from everlease.lab.processes import LabError, Process, need, wait_until
 
 
 class Kea:

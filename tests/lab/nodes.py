@@ -10,8 +10,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from lab.etcd import free_ports
-from lab.processes import LabError, Loopback, Place, Process, run, wait_until
+from everlease.lab.etcd import free_ports
+from everlease.lab.processes import LabError, Loopback, Place, Process, run, wait_until
 
 
 class Node:

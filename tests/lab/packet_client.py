@@ -12,11 +12,11 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
+from everlease.lab.netns import Namespace
+from everlease.lab.processes import LabError
 from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
 from everlease.wire import v4
 from lab.capture import Capture, Captured
-from lab.netns import Namespace
-from lab.processes import LabError
 
 EVERYBODY = 0xFFFFFFFF
 PARAMETERS = bytes([1, 3, 6, 15, 28, 51, 54, 58, 59])

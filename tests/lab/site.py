@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab.etcd import DEFAULTS, EtcdCluster, EtcdOptions
-from lab.netns import Lab, Namespace, Switch
+from everlease.lab.etcd import DEFAULTS, EtcdCluster, EtcdOptions
+from everlease.lab.netns import Lab, Namespace, Switch
+from everlease.lab.processes import wait_until
 from lab.nodes import Node
-from lab.processes import wait_until
 
 FIRST_NETWORK = 77
 BUCKETS = 256

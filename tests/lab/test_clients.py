@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from everlease.lab.netns import Lab, cable
 from lab.clients import ALL, Client, Dhclient, Dhcrelay, Udhcpc
 from lab.kea import Kea
-from lab.netns import Lab, cable
 
 pytestmark = pytest.mark.root
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from conftest import EtcdScope
-from lab.etcd import EtcdCluster
-from lab.processes import wait_until
+from everlease.lab.etcd import EtcdCluster
+from everlease.lab.processes import wait_until
 
 
 @pytest.mark.etcd

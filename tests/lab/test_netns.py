@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.etcd import EtcdCluster
-from lab.netns import PREFIX, Lab, Namespace, sweep
-from lab.processes import LabError, need, wait_until
+from everlease.lab.etcd import EtcdCluster
+from everlease.lab.netns import PREFIX, Lab, Namespace, sweep
+from everlease.lab.processes import LabError, need, wait_until
 
 pytestmark = pytest.mark.root
 
 FORGETFUL = """
 import sys, time
 from pathlib import Path
-from lab.netns import Lab, cable
+from everlease.lab.netns import Lab, cable
 lab = Lab(Path(sys.argv[1]))
 one, two = lab.namespace("one"), lab.namespace("two")
 cable(one, "eth0", two, "eth0")

@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from everlease.lab.netns import Lab, cable
 from everlease.wire import v4
 from lab.kea import Kea
-from lab.netns import Lab, cable
 from lab.packet_client import PacketClient, PacketRelay, ipv4
 
 pytestmark = pytest.mark.root

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from everlease.lab.netns import Lab
 from lab.capture import Captured
-from lab.netns import Lab
 from lab.packet_client import PacketClient
 from lab.site import Site
 

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from everlease.lab.netns import Lab, Namespace, cable
 from everlease.runtime.ethernet import LinkEndpoint
 from everlease.runtime.links import Link
 from everlease.runtime.sockets import Datagram, Endpoint, Ports
 from everlease.runtime.udp import UdpEndpoint
-from lab.netns import Lab, Namespace, cable
 
 SERVER, CLIENT, DIRECTED = (int(IPv4Address(text)) for text in ("10.77.0.2", "10.77.0.9", "10.77.0.255"))
 EVERYBODY = 0xFFFFFFFF

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from everlease.errors import ConfigError
+from everlease.lab.netns import Lab
 from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
 from everlease.runtime.links import Link
 from everlease.runtime.sockets import Ports
-from lab.netns import Lab
 from runtime.network import (
     CLIENT,
     CLIENT_MAC,

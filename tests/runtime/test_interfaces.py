@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from everlease.lab.netns import Lab, Namespace, cable
 from everlease.runtime.interfaces import LinkMonitor, describe
-from lab.netns import Lab, Namespace, cable
 from runtime.network import DIRECTED, SERVER
 
 pytestmark = pytest.mark.root

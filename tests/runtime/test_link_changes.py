@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from everlease.lab.netns import Lab
+from everlease.lab.processes import wait_until
 from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
 from everlease.wire import v4
-from lab.netns import Lab
 from lab.packet_client import PacketClient, ipv4
-from lab.processes import wait_until
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]

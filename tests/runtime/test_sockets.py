@@ -10,10 +10,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from everlease.errors import ConfigError
+from everlease.lab.netns import Lab, Namespace, cable
 from everlease.runtime.links import Link
 from everlease.runtime.sockets import TIMESTAMP, Ports, ReceiveClock
 from everlease.runtime.udp import ListenEndpoint
-from lab.netns import Lab, Namespace, cable
 from runtime.network import PAYLOAD, SERVER, receive, wire
 
 

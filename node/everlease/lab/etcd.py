@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from lab.processes import LabError, Loopback, Place, Process, need, run, wait_until
+from everlease.lab.processes import LabError, Loopback, Place, Process, need, run, wait_until
 
 # Below the kernel's ephemeral range, so that no outgoing connection takes a port between choice and use.
 _PORTS = range(20_000, 32_000)
@@ -102,9 +102,10 @@ class EtcdCluster:
         return [member.endpoint for member in self.members]
 
     def start(self, timeout: float = 30.0) -> EtcdCluster:
-        """Start every member and wait until all of them can commit."""
-        for number in range(len(self.members)):
-            self.start_member(number)
+        """Start every member that does not run and wait until all of them can commit."""
+        for number, member in enumerate(self.members):
+            if member.process is None or member.process.returncode is not None:
+                self.start_member(number)
         self.wait_healthy(timeout)
         return self
 

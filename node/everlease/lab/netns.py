@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.processes import LabError, Process, need, run, wait_until
+from everlease.lab.processes import LabError, Process, need, run, wait_until
 
 T = TypeVar("T")
-PREFIX = "els"
+PREFIX = "everlease"
 _FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
 _numbers = itertools.count(1)
