@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -107,3 +109,32 @@ def test_a_wrong_field_is_named() -> None:
     error = invalid("page_size", "must not be negative")
     assert isinstance(error, Refusal)
     assert "page_size" in str(error)
+
+
+def requests(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
+    """Bytes for every method: noise, and messages that are almost right."""
+    chance = random.Random(seed)
+    methods = ("LeaseService/ListLeases", "LeaseService/GetLease", "SubnetService/ListSubnets",
+               "SubnetService/GetSubnet", "ClusterService/GetStatus", "ExplainService/Explain",
+               "ConfigService/GetConfig")  # fmt: skip
+    texts = (b"10.77.16.0", b"02:00:00:00:00:05", b"office", b"192.0.2.1", b"\0\0\0", b"zz", b"default", b"../x")
+    for _ in range(count):
+        body = chance.randbytes(chance.randrange(40))
+        if chance.random() < 0.7:
+            body = b""
+            for _ in range(chance.randrange(5)):
+                field, text = chance.randrange(1, 8), chance.choice(texts)
+                number = bytes((field << 3, chance.randrange(128)))
+                body += number if chance.random() < 0.5 else bytes((field << 3 | 2, len(text))) + text
+        yield f"/everlease.admin.v1.{chance.choice(methods)}", body
+
+
+async def test_whatever_bytes_come_the_answer_is_one_of_those_promised(rooms: Rooms, channel: grpc.aio.Channel) -> None:
+    await put_leases(rooms, [(0x0A4D1000 + number, lease(number)) for number in range(20)])
+    codes = set()
+    for method, body in requests(seed=7, count=600):
+        try:
+            await channel.unary_unary(method)(body, timeout=5)
+        except grpc.aio.AioRpcError as error:
+            codes.add(error.code())
+    assert codes == {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}

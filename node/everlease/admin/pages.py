@@ -59,6 +59,8 @@ def read_token(text: str, filters: int) -> Token | None:
         token = msgspec.msgpack.decode(base64.urlsafe_b64decode(text), type=Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise invalid("page_token", "is none that this API made") from None
+    if token.revision < 0 or not -1 <= token.after < 1 << 32:
+        raise invalid("page_token", "is none that this API made")
     if token.filters != filters:
         raise invalid("page_token", "belongs to a request with other filters")
     return token

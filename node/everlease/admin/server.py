@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from everlease.admin.cluster import ClusterService
 from everlease.admin.config import ConfigService
+from everlease.admin.decoding import RefuseUnreadable
 from everlease.admin.explain import ExplainService
 from everlease.admin.leases import LeaseService
 from everlease.admin.subnets import SubnetService
@@ -100,7 +101,7 @@ class Handle:
 
 async def serve(rooms: Rooms, address: str, tls: Tls | None = None) -> Handle:
     """Listen on "HOST:PORT". Raises ConfigError if that is not possible."""
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
+    server = grpc.aio.server(interceptors=(RefuseUnreadable(),), options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
     _add_services(server, rooms)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
