@@ -75,6 +75,9 @@ class Settings:
             raise ConfigError("--etcd: name at least one endpoint")
         if not self.links and not self.listens:
             raise ConfigError("nothing to serve: give --interface, --listen, or both")
+        for flag, (_ca, cert, key) in (("etcd", self.etcd_tls), ("admin", self.admin_tls)):
+            if (cert is None) != (key is None):
+                raise ConfigError(f"--{flag}-cert and --{flag}-key: give both, or neither")
         if not self.name or not set(self.name) <= _NAME:
             raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
 
@@ -139,8 +142,7 @@ async def _main(settings: Settings, counters: Counters) -> int:
     text = _read(settings.config_file)
     node = Node(settings, counters)
     try:
-        await node.start(text)
-        return await node.until_stopped()
+        return await node.until_stopped() if await node.started(text) else DONE
     finally:
         await node.close()
 
@@ -167,10 +169,24 @@ class Node:
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
         self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, counters.dropped)
+        self.service.identifier = settings.server_identifier
         self.settlement = Settlement(self.rooms, self.pulse, self._gate)
 
-    async def start(self, text: str | None) -> None:
-        """Open, load, join, serve; text: of --config-file. Raises ConfigError, Unavailable."""
+    async def started(self, text: str | None) -> bool:
+        """Open, load, join, serve; False: told to stop before that was done. text: of --config-file.
+
+        Raises ConfigError, Unavailable.
+        """
+        starting, stop = asyncio.ensure_future(self._start(text)), asyncio.ensure_future(self._stop.wait())
+        done, pending = await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+        for each in pending:
+            each.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        if starting in done:
+            starting.result()
+        return starting in done
+
+    async def _start(self, text: str | None) -> None:
         rooms, settings, loop = self.rooms, self._settings, asyncio.get_running_loop()
         loop.set_exception_handler(_report)
         self.service.open(settings.links, settings.listens)

@@ -5,8 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from everlease.core.actions import OFFER
 from everlease.runtime.carrier import Carrier
-from everlease.runtime.committer import COMMITTED, FENCED, LOST, OFFERED, REFUSED, ROOM, URGENT, Committer, Ticket
+from everlease.runtime.committer import (
+    COMMITTED,
+    FENCED,
+    LOST,
+    OFFERED,
+    OFFERS_PER_SECOND,
+    REFUSED,
+    ROOM,
+    URGENT,
+    Committer,
+    Ticket,
+)
 from everlease.runtime.counters import Counters
 from everlease.store import txn
 from everlease.store.api import BadRequest, NoSpace
@@ -188,6 +200,21 @@ async def test_presence_leaves_before_leases() -> None:
     enter("presence", URGENT, [b"/2"])
     await settle()
     assert order == ["presence", "offer"]
+
+
+async def test_strangers_cannot_make_a_node_commit_more_offers_than_its_rate() -> None:
+    bench = Bench()
+    taken = 0
+    for number in range(2000):
+        change = grant(number << 8, number.to_bytes(8, "big"))
+        change.kind = OFFER
+        taken += bench.committer.submit(change, bench.config, bench.time.boot(), lambda _outcome: None)
+        if number % 100 == 99:
+            await settle()
+    assert taken == OFFERS_PER_SECOND
+    bench.time.boot_now += 0.1
+    assert bench.committer.submit(change, bench.config, bench.time.boot(), lambda _outcome: None)
+    await settle()
 
 
 async def test_the_queue_is_bounded_and_offers_are_the_first_to_find_no_room() -> None:

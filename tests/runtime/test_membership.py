@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from everlease.core.answering import NOBODY
 from everlease.core.situation import ALL_BUCKETS
 from runtime.house import House, Weather
 
@@ -141,6 +142,18 @@ async def test_the_server_identifier_of_a_dead_member_is_remembered(pair: tuple[
     one, two = pair
     one.rooms.membership.observe("two", None, one.time.boot())
     assert one.rooms.membership.peers("office", 0).identifiers[two.wire.address] == "two"
+
+
+async def test_a_server_identifier_that_members_share_names_none_of_them(pair: tuple[House, House]) -> None:
+    one, two = pair
+    shared = 0x0A4D00FE
+    for house in pair:
+        house.rooms.membership.serve({"office": [house.wire.address, shared]}, {"office": "office"})
+    await beat(two)
+    await beat(one)
+    identifiers = one.rooms.membership.peers("office", 0).identifiers
+    assert identifiers[shared] == NOBODY
+    assert (identifiers[one.wire.address], identifiers[two.wire.address]) == ("one", "two")
 
 
 async def test_three_takeovers_within_ten_seconds_skip_a_node_on_that_link(pair: tuple[House, House]) -> None:

@@ -33,6 +33,9 @@ URGENT, KNOWN, NEW, OFFERED = range(4)
 ROOM: Final = (3000, 2000, 1500, 500)
 """Changes that may wait, by rank: a third of a second's work at full speed, so that no ACK is old when it leaves."""
 
+OFFERS_PER_SECOND: Final = 1000.0
+"""Offers that a node commits: strangers that never take one write no more than this into etcd's history."""
+
 GATHER: Final = (1, 4, 32, 100)
 """How many changes must wait before the n-th batch joins those on their way (2 to 4 batches use etcd fully)."""
 
@@ -89,6 +92,8 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
+        self._offers = OFFERS_PER_SECOND
+        self._offered_at = boot()
         self.length = 0
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -96,11 +101,17 @@ class Committer:
     def submit(self, change: Change, config: Config, started: float, done: Done) -> bool:
         """Commit a change that was decided on `config`; False: no room (overload), and `done` is never called."""
         rank = OFFERED if change.kind == OFFER else NEW if change.kind == GRANT else KNOWN
-        if self.length >= ROOM[rank]:
+        if self.length >= ROOM[rank] or (rank == OFFERED and not self._may_offer(started)):
             return False
         self._sign(change, config)
         self.enter(Ticket(plan(self._keys, change), rank, config.mod_revision, started, done, change))
         return True
+
+    def _may_offer(self, now: float) -> bool:
+        """One token of the bucket for committed offers, which holds a second's worth."""
+        tokens = min(self._offers + (now - self._offered_at) * OFFERS_PER_SECOND, OFFERS_PER_SECOND)
+        self._offers, self._offered_at = max(tokens - 1, 0.0), now
+        return tokens >= 1
 
     def _sign(self, change: Change, config: Config) -> None:
         for lease in (change.lease, change.moved.lease if change.moved else None):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from everlease.core.answering import Order, owned_mask, rendezvous
+from everlease.core.answering import NOBODY, Order, owned_mask, rendezvous
 from everlease.core.situation import ALL_BUCKETS, Peers
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.lifeline import SERVING, Lifeline
@@ -275,8 +275,13 @@ class Membership:
         return owned_mask(order, self.name) if len(names) > 1 else ALL_BUCKETS
 
     def _identifiers(self) -> dict[int, str]:
+        """Whom a server identifier names: a living member before a dead one, NOBODY where several share it."""
         known = {address: name for address, (name, _) in self._dead.items()}
-        known.update({address: self.name for own in self.links.values() for address in own})
+        own = frozenset(address for addresses in self.links.values() for address in addresses)
+        claimed: set[int] = set()
+        for name, addresses in [(self.name, own), *((each.name, each.identifiers) for each in self.members.values())]:
+            known.update({address: NOBODY if address in claimed else name for address in addresses})
+            claimed |= addresses
         return known
 
     def take_over(self, link: str, relay: int, owner: str) -> None:

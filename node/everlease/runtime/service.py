@@ -47,6 +47,7 @@ class Service:
         self._links: dict[str, Link] = {}
         self._listens: list[ListenEndpoint] = []
         self._monitor: LinkMonitor | None = None
+        self.identifier = 0
 
     def open(self, links: Sequence[Served], listens: Sequence[tuple[int, int]]) -> None:
         """Open every socket. Raises ConfigError, in one line, for the first that cannot be."""
@@ -97,6 +98,8 @@ class Service:
         own = tuple(endpoint.address for endpoint in self._listens if endpoint.address)
         if self._listens:
             links[""] = own
+        if self.identifier:
+            links = {place: (*addresses, self.identifier) for place, addresses in links.items()}
         self._membership.serve(links, places)
 
     def stop(self) -> None:
