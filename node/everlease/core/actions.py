@@ -97,6 +97,8 @@ class Change:
     displaced: (client, subnet id) of the previous holder whose index entry still names the address: deleted.
     reservation: mod revision of the API reservation on the address that the decision saw (a grant's is this client's
         own); 0 = none exists. Compared for GRANT and CHECK, and for the others where it is not 0.
+    seen: (address, mod revision or 0) of the records that the client's other index entries name and that are not
+        `moved`: the decision read that they do not bind this client, so that must still be so.
     """
 
     kind: int
@@ -111,6 +113,7 @@ class Change:
     moved: Moved | None = None
     displaced: tuple[bytes, int] | None = None
     reservation: int = 0
+    seen: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)

@@ -54,6 +54,7 @@ def bind(query: Query, subnet: Subnet, address: int, row: Row | None, valid: int
     change.indexes = indexes(query)
     change.puts_index = True
     change.moved = _moved(query, address, change.indexes)
+    change.seen = _seen(query, change)
     change.displaced = _displaced(query, subnet, address, row)
     return change
 
@@ -111,6 +112,16 @@ def _moved(query: Query, address: int, entries: tuple[tuple[int, int], ...]) -> 
                 left = _lease(query, row.subnet, RELEASED, row.valid, ended)
                 return Moved(previous, subnet, row.revision, left)
     return None
+
+
+def _seen(query: Query, change: Change) -> tuple[tuple[int, int], ...]:
+    """What the view shows under the client's other index entries: nothing that binds it, or it would have moved.
+
+    A view that lags may know the entry (a refused change told it) and not the record: then this refuses once more.
+    """
+    known = (0, change.address, change.moved.address if change.moved is not None else 0)
+    rows = [(previous, query.row(previous)) for _, previous in change.indexes if previous not in known]
+    return tuple([(previous, row.revision if row is not None else 0) for previous, row in rows])
 
 
 def _displaced(query: Query, subnet: Subnet, address: int, row: Row | None) -> tuple[bytes, int] | None:

@@ -105,6 +105,8 @@ def plan(keys: Keys, change: Change) -> Leaf:
         index = keys.client(space, change.subnet, change.client)
         leaf.expect.setdefault(index, 0)
         leaf.puts.append((index, index_value(change.address)))
+    for address, revision in change.seen:
+        leaf.expect[keys.lease(space, address)] = revision
     if change.moved is not None:
         _give_up(leaf, keys, change)
     if change.displaced is not None and change.displaced != (change.client, change.subnet):
