@@ -315,16 +315,17 @@ def test_an_offer_in_memory_is_repeated_to_its_client_and_to_nobody_else() -> No
 
 # --- any order of anything -------------------------------------------------------------------------------------------
 
-CLIENTS = st.integers(1, 6)
+CLIENTS = st.integers(1, 4)
+ADDRESSES = st.integers(ip("10.77.20.0"), ip("10.77.20.2"))
 NODES = st.sampled_from("abc")
 
 
 class Town(RuleBasedStateMachine):
-    """Six clients, three nodes with views of any age, a pool of five: no address is ever promised twice."""
+    """Four clients, three nodes with views of any age, a pool of three: no address is ever promised twice."""
 
     def __init__(self) -> None:
         super().__init__()
-        truth, config = Truth(), configuration(subnet(pools=(pool("10.77.20.0", "10.77.20.4"),)))
+        truth, config = Truth(), configuration(subnet(pools=(pool("10.77.20.0", "10.77.20.2"),)))
         self.truth = truth
         self.nodes = {name: Node(truth, config, name, "abc") for name in "abc"}
         self.now = NOW
@@ -354,6 +355,10 @@ class Town(RuleBasedStateMachine):
         else:
             self.bound.pop(number, None)
 
+    def forget(self, number: int) -> None:
+        """What the client had asked for before is not what it wants now: it hears none of the answers."""
+        self.pending = [each for each in self.pending if each[1].change.client != key(number)]
+
     @rule(name=NODES)
     def refresh(self, name: str) -> None:
         self.nodes[name].sight.refresh()
@@ -363,11 +368,13 @@ class Town(RuleBasedStateMachine):
         self.pending.clear()  # decisions older than 5 s never leave
         self.now += seconds
 
-    @rule(data=st.data())
-    def commit(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), lost=st.sampled_from([False, False, True]))
+    def commit(self, data: st.DataObject, lost: bool) -> None:
         if self.pending:
             node, action = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
-            if self.truth.apply(action.change) and action.then is not None:
+            done = self.truth.apply(action.change)
+            node.sight.refresh()  # own commits are written through, and what was refused is read anew
+            if done and action.then is not None and not lost:
                 self.hear(node, action.then)
 
     @rule(name=NODES, number=CLIENTS)
@@ -382,6 +389,13 @@ class Town(RuleBasedStateMachine):
             options = {50: address.to_bytes(4, "big"), 54: server.to_bytes(4, "big")}
             self.ask(name, message(v4.REQUEST, number, options=options))
 
+    @rule(name=NODES, number=CLIENTS, address=ADDRESSES)
+    def grab(self, name: str, number: int, address: int) -> None:
+        """A client that asks for what it was never offered."""
+        if number not in self.bound:
+            server = self.nodes[name].local.to_bytes(4, "big")
+            self.ask(name, message(v4.REQUEST, number, options={50: address.to_bytes(4, "big"), 54: server}))
+
     @rule(name=NODES, number=CLIENTS)
     def renew(self, name: str, number: int) -> None:
         if number in self.bound and self.bound[number][1] > self.now:
@@ -389,11 +403,24 @@ class Town(RuleBasedStateMachine):
             self.ask(name, message(v4.REQUEST, number, ciaddr=address), destination=ip(SERVER))
 
     @rule(name=NODES, number=CLIENTS)
+    def reboot(self, name: str, number: int) -> None:
+        if number in self.bound:
+            address = self.bound[number][0].to_bytes(4, "big")
+            self.ask(name, message(v4.REQUEST, number, options={50: address}))
+
+    @rule(name=NODES, number=CLIENTS)
+    def decline(self, name: str, number: int) -> None:
+        if number in self.bound:
+            address, _ = self.bound.pop(number)
+            self.forget(number)
+            options = {50: address.to_bytes(4, "big"), 54: self.nodes[name].local.to_bytes(4, "big")}
+            self.ask(name, message(v4.DECLINE, number, options=options))
+
+    @rule(name=NODES, number=CLIENTS)
     def release(self, name: str, number: int) -> None:
         if number in self.bound:
             address, _ = self.bound.pop(number)
-            # What the client had asked for before cannot bring it back to life.
-            self.pending = [each for each in self.pending if each[1].change.client != key(number)]
+            self.forget(number)
             server = {54: self.nodes[name].local.to_bytes(4, "big")}
             self.ask(
                 name, message(v4.RELEASE, number, ciaddr=address, options=server), destination=self.nodes[name].local
@@ -403,6 +430,15 @@ class Town(RuleBasedStateMachine):
     def no_address_is_promised_twice(self) -> None:
         valid = [address for address, end in self.bound.values() if end > self.now]
         assert len(valid) == len(set(valid))
+
+    @invariant()
+    def a_client_has_one_binding_and_its_index_names_it(self) -> None:
+        bound = [
+            (given.client, address) for (_, address), (given, _) in self.truth.leases.items() if given.state == BOUND
+        ]
+        assert len({client for client, _ in bound}) == len(bound)
+        for client, address in bound:
+            assert self.truth.index["default", 1, client] == address
 
     @invariant()
     def every_promise_is_on_record(self) -> None:
