@@ -6,6 +6,8 @@
 #   ./tests/run.sh PART [ARGUMENT...]   one part; further arguments go to pytest (or to the benchmark)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=deploy/machine.sh
+. deploy/machine.sh
 
 packages=(
   etcd-server etcd-client                                     # the store
@@ -14,7 +16,6 @@ packages=(
   tshark tcpdump openssl                                      # other people's eyes on our packets
   iproute2 nftables ethtool procps e2fsprogs strace faketime  # the lab: networks, faults, clocks
 )
-services=(etcd kea-dhcp4-server isc-dhcp-relay isc-dhcp-relay6 dhcpcd)
 unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
 
 usage() {
@@ -32,100 +33,6 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
   NAME                       any other folder tests/NAME, or file tests/test_NAME.py
 TEXT
-}
-
-heading() { printf '\n== %s\n' "$*"; }
-say() { printf '%s\n' "run.sh: $*" >&2; }
-
-# --- the machine -----------------------------------------------------------------------------------------------------
-
-become_root() {  # prints the prefix that makes a command root's; fails where there is none
-  if [ "$(id -u)" = 0 ]; then echo env; return; fi
-  command -v sudo >/dev/null || return 1
-  if sudo -n true 2>/dev/null || [ -t 0 ]; then echo sudo; else return 1; fi
-}
-
-missing_packages() {
-  local name
-  for name in "$@"; do
-    [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null)" = 'ii ' ] || echo "$name"
-  done
-}
-
-install_packages() {
-  local missing root
-  command -v dpkg-query >/dev/null || { say "not a Debian system: please provide $*"; return; }
-  mapfile -t missing < <(missing_packages "$@")
-  [ ${#missing[@]} -gt 0 ] || return 0
-  root=$(become_root) || { say "these packages are missing: sudo apt-get install ${missing[*]}"; return; }
-  heading "packages: ${missing[*]}"
-  hold_daemons "$root"
-  $root apt-get update -qq </dev/null
-  $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
-  release_daemons "$root"
-}
-
-# A test tool that starts to serve DHCP or to listen on etcd's port would harm the machine it was installed on, now by
-# its package's script or later at the next boot.
-hold_daemons() {
-  held=()
-  local service
-  for service in "${services[@]}"; do
-    [ -e "/lib/systemd/system/$service.service" ] || [ -e "/etc/init.d/$service" ] || held+=("$service")
-  done
-  [ ! -e /usr/sbin/policy-rc.d ] || return 0
-  policy_root=$1
-  trap 'release_policy' EXIT
-  printf '#!/bin/sh\nexit 101\n' | $1 tee /usr/sbin/policy-rc.d >/dev/null
-  $1 chmod 755 /usr/sbin/policy-rc.d
-}
-
-release_policy() {
-  [ -z "${policy_root:-}" ] || $policy_root rm -f /usr/sbin/policy-rc.d
-  policy_root=
-}
-
-release_daemons() {
-  release_policy
-  command -v systemctl >/dev/null || return 0
-  local service
-  for service in ${held[@]+"${held[@]}"}; do
-    $1 systemctl disable "$service.service" >/dev/null 2>&1 || true  # a service that its package did not bring
-  done
-}
-
-# --- Python ----------------------------------------------------------------------------------------------------------
-
-find_python() {
-  local name
-  for name in python3 python3.13 python3.12 python3.11; do
-    if "$name" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
-      echo "$name"; return
-    fi
-  done
-  say "no Python 3.11, 3.12 or 3.13 found: sudo apt-get install python3 python3-venv"
-  return 1
-}
-
-prepare_environment() {
-  local python wanted
-  if [ ! -x .venv/bin/python ]; then
-    python=$(find_python)
-    "$python" -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-    heading "environment: .venv ($("$python" --version))"
-    "$python" -m venv .venv
-  fi
-  wanted=$(cat pyproject.toml constraints.txt .venv/pyvenv.cfg | sha256sum)
-  if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
-    heading "environment: the package, editable, and its tools"
-    .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,uvloop]' </dev/null
-    echo "$wanted" >.venv/installed
-  fi
-  wanted=$(find proto -type f \( -name '*.proto' -o -name '*.py' \) -print0 | sort -z | xargs -0 sha256sum)
-  if [ ! -d node/everlease/pb ] || [ "$(cat .venv/generated 2>/dev/null)" != "$wanted" ]; then
-    .venv/bin/python proto/generate.py
-    echo "$wanted" >.venv/generated
-  fi
 }
 
 # --- the parts -------------------------------------------------------------------------------------------------------
@@ -152,7 +59,7 @@ run_part() {
   case $part in
     -h | --help | help) usage; return ;;
     format | lint | types | layers)
-      prepare_environment
+      prepare_environment dev
       heading "$part"
       "check_$part"
       return ;;
@@ -162,7 +69,7 @@ run_part() {
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
   esac
   if [ "$part" = unit ]; then install_packages tshark openssl; else install_packages "${packages[@]}"; fi
-  prepare_environment
+  prepare_environment dev
   heading "$part"
   case $where in
     bench) PYTHONPATH=tests .venv/bin/python -m bench "$@" ;;
@@ -184,7 +91,7 @@ part_path() {
 run_everything() {
   local part failed=()
   install_packages "${packages[@]}"
-  prepare_environment
+  prepare_environment dev
   for part in format lint types layers; do
     heading "$part"
     "check_$part" || failed+=("$part")
