@@ -171,6 +171,7 @@ class Truth:
             checks.append(self.index.get((space, subnet_id, change.client), 0) == address)
         if change.moved is not None:
             checks.append(self._revision(space, change.moved.address) == change.moved.revision)
+        checks += [self._revision(space, address) == revision for address, revision in change.seen]
         if change.displaced is not None:
             client, subnet_id = change.displaced
             checks.append(self.index.get((space, subnet_id, client)) == change.address)
