@@ -257,6 +257,26 @@ def test_after_a_rollback_the_ghosts_of_others_are_respected(fields: dict[str, s
         assert node.answer(message(v4.REQUEST, **fields), restored=restored) == "no_binding"
 
 
+@pytest.mark.parametrize("fields", [{"requested": A}, {"ciaddr": A}, {"requested": A, "server": SERVER}])
+def test_after_a_rollback_an_old_record_does_not_stand_against_a_later_holders_ghost(fields: dict[str, str]) -> None:
+    node = world()
+    bind(node, 1, A)
+    restored = {("default", ip(A)): ghost(2)}
+    answer = node.answer(message(v4.REQUEST, **fields), restored=restored)
+    assert isinstance(answer, v4.Packet)
+    assert answer.message_type == v4.NAK
+    assert node.answer(message(v4.REQUEST, ciaddr=A), restored=restored, **EXTENDING) == "unavailable"
+    offer = node.answer(message(v4.DISCOVER, requested=B), restored={("default", ip(A)): ghost(2)})
+    assert not (isinstance(offer, v4.Packet) and offer.yiaddr == ip(A))
+
+
+def test_after_a_rollback_a_record_that_no_ghost_contradicts_is_renewed() -> None:
+    for restored in ({}, {("default", ip(A)): ghost(1)}, {("default", ip(A)): ghost(2, ends=-100)}):
+        node = world()
+        bind(node, 1, A)
+        assert told(node.answer(message(v4.REQUEST, ciaddr=A), restored=restored)) == 3600
+
+
 def test_after_a_rollback_a_client_whose_ghost_is_here_gets_its_address_even_by_discover() -> None:
     offer = world().answer(message(v4.DISCOVER, requested=A), restored={("default", ip(A)): ghost(1)})
     assert isinstance(offer, v4.Packet)

@@ -91,7 +91,7 @@ def _drained(query: Query) -> Drop:
 def _has_claim(query: Query, address: int, row: Row | None, right: Entitlement) -> bool:
     """Whether a client that says "this is mine" is believed: by its record, by its reservation, or after a rollback of
     the store, when records are known to be missing. Never while it has another binding (a replayed message)."""
-    if holds(query, row):
+    if holds(query, row) and query.situation.restored is None:
         return True
     state = availability(query, address, claimed=True)
     if state == TAKEN or _is_bound_elsewhere(query, address):
@@ -121,7 +121,7 @@ def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, rig
 
 def _extend_known(query: Query, subnet: Subnet, address: int, row: Row | None) -> Action:
     """No quorum: what is known is extended within what is committed, and told as the time that is really left."""
-    if query.operation == "init_reboot" or row is None or not holds(query, row):
+    if row is None or not holds(query, row) or availability(query, address, claimed=True) == TAKEN:
         return Drop("unavailable", query.operation)
     right = entitlement(query, subnet, address)
     left = INFINITE if row.valid == INFINITE else remaining(row, query.situation.now)
