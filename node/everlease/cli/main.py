@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = {
     "quickstart": "everlease.cli.quickstart",
-    "quickstart": "everlease.cli.quickstart",
     "node": "everlease.cli.node",
     "config": "everlease.cli.config",
     "lease": "everlease.cli.lease",
