@@ -251,7 +251,7 @@ async def test_mutual_tls_lets_in_who_has_a_certificate_and_nobody_else(secured:
     with pytest.raises(Unavailable):
         await stranger.batch(HARMLESS, 1.0)
     certificate(tmp_path, "node", "ca")  # rotated
-    await store.renew_credentials(files(tmp_path, "node"))
+    await store.reread()
     assert (await store.batch(HARMLESS, 2.0)).results[0].succeeded
     with pytest.raises(ConfigError, match=r"missing\.key"):
         EtcdStore([secured], files(tmp_path, "missing"))

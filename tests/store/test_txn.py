@@ -112,6 +112,14 @@ def test_an_index_that_names_yet_another_address_is_left_alone_by_a_move() -> No
     assert plan(KEYS, change).deletes == []
 
 
+def test_the_records_that_a_clients_other_index_entries_name_are_compared() -> None:
+    change = grant(B, ALICE, held=A)
+    change.seen = ((A, 7),)
+    leaf = plan(KEYS, change)
+    assert leaf.expect[KEYS.lease("default", A)] == 7
+    assert KEYS.lease("default", A) not in leaf.written()
+
+
 def test_a_key_that_one_change_writes_is_not_named_by_another_of_the_same_batch() -> None:
     batch = Batch(fences(KEYS))
     assert batch.add(plan(KEYS, grant(A, ALICE)))

@@ -18,10 +18,11 @@ import grpc.aio
 from everlease.errors import StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import txn
-from everlease.store.api import BatchResult, Compacted, KeyValue, Page, Unavailable, WatchBatch
+from everlease.store.api import BatchResult, KeyValue, Page, Unavailable, WatchBatch
 from everlease.store.channel import Channel, Credentials, Unauthenticated, store_error
 from everlease.store.freshness import Freshness
 from everlease.store.members import Members
+from everlease.store.watching import check, complete_revisions, watch_error
 
 T = TypeVar("T")
 
@@ -35,12 +36,6 @@ LEAVE_AFTER = 10.0
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the health of the member that a silent watch is on."""
-
-DRAIN = 5.0
-"""Seconds that calls on a replaced connection may still take: more than any transaction's deadline."""
-
-_SIGN_IN_AGAIN = ("invalid auth token", "user name is empty", "permission denied")
-"""Why a watch is cancelled when the token is missing or not good any more: 3.4.23 says the first, others the last."""
 
 _HAS_LEADER = ("hasleader", "true")
 
@@ -202,7 +197,7 @@ class EtcdStore:
         try:
             async with asyncio.timeout(WATCH_DEADLINE):
                 await call.write(pb.WatchRequest(create_request=create))
-                _check(await call.read())
+                check(await call.read())
             async for batch in complete_revisions(self._answers(call, member)):
                 yield batch
             raise Unavailable(f"{member} ended the watch")
@@ -214,7 +209,7 @@ class EtcdStore:
             raise Unavailable(str(refused)) from refused
         except grpc.aio.AioRpcError as error:
             self._members.missed(member, 0.0, time.monotonic())
-            raise _watch_error(error) from error
+            raise watch_error(error) from error
         finally:
             call.cancel()
 
@@ -250,55 +245,18 @@ class EtcdStore:
             self._leaving.append(asyncio.create_task(_leave(channel), name="etcd-old-channel"))
         self._leaving = [task for task in self._leaving if not task.done()]
 
-    async def renew_credentials(self, credentials: Credentials) -> None:
-        """Connect anew with other files or another user; calls under way on the old connections may finish."""
-        fresh = {endpoint: Channel(endpoint, credentials) for endpoint in self._channels}
-        old, self._channels = self._channels, fresh
-        self._credentials, self._token = credentials, ""
-        await asyncio.gather(*(channel.close(DRAIN) for channel in old.values()))
-
     async def close(self) -> None:
         """Let go of every connection."""
-        if self._prober is not None:
-            self._prober.cancel()
-            await asyncio.gather(self._prober, return_exceptions=True)
+        tasks = [*self._leaving, *([self._prober] if self._prober is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
-
-
-async def complete_revisions(answers: AsyncIterator[pb.WatchResponse]) -> AsyncIterator[WatchBatch]:
-    """Put fragments together: what is told ends with a complete revision. Raises Compacted, Unavailable."""
-    events: list[KeyValue] = []
-    async for answer in answers:
-        _check(answer)
-        events.extend(_event(event) for event in answer.events)
-        if events and not answer.fragment:
-            yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
-            events = []
-
-
-def _event(event: pb.Event) -> KeyValue:
-    kv = event.kv
-    return KeyValue(kv.key, None if event.type == pb.Event.DELETE else kv.value, kv.mod_revision, kv.version)
-
-
-def _check(answer: Any) -> pb.WatchResponse:
-    if answer is grpc.aio.EOF:
-        raise Unavailable("the watch ended")
-    if answer.compact_revision:
-        raise Compacted(answer.cancel_reason or "compacted", answer.compact_revision)
-    if answer.canceled and any(words in answer.cancel_reason for words in _SIGN_IN_AGAIN):
-        raise Unauthenticated(answer.cancel_reason)
-    if answer.canceled:
-        raise Unavailable(f"watch cancelled: {answer.cancel_reason}")
-    return answer
-
-
-def _watch_error(error: grpc.aio.AioRpcError) -> StoreError:
-    failure = store_error(error)
-    return failure if isinstance(failure, Compacted) else Unavailable(str(failure))
 
 
 async def _leave(channel: Channel) -> None:
     """A replaced connection: its calls end first, and its watch moves on."""
-    await asyncio.sleep(LEAVE_AFTER)
-    await channel.close()
+    try:
+        await asyncio.sleep(LEAVE_AFTER)
+    finally:
+        await channel.close()

@@ -1,0 +1,56 @@
+"""What a watch says: fragments put together, and why it ended.
+
+Law: nothing is told before its revision is complete; who watches again starts after the last complete one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from everlease.errors import StoreError
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store.api import Compacted, KeyValue, Unavailable, WatchBatch
+from everlease.store.channel import Unauthenticated, store_error
+
+_DELETE = pb.Event.DELETE
+
+_SIGN_IN_AGAIN = ("invalid auth token", "user name is empty", "permission denied")
+"""Why a watch is cancelled when the token is missing or not good any more: 3.4.23 says the first, others the last."""
+
+
+async def complete_revisions(answers: AsyncIterator[pb.WatchResponse]) -> AsyncIterator[WatchBatch]:
+    """Put fragments together: what is told ends with a complete revision. Raises Compacted, Unavailable."""
+    events: list[KeyValue] = []
+    async for answer in answers:
+        check(answer)
+        events.extend(_event(event) for event in answer.events)
+        if events and not answer.fragment:
+            yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
+            events = []
+
+
+def _event(event: pb.Event) -> KeyValue:
+    kv = event.kv
+    return KeyValue(kv.key, None if event.type == _DELETE else kv.value, kv.mod_revision, kv.version)
+
+
+def check(answer: Any) -> pb.WatchResponse:
+    """The answer, if the watch goes on after it. Raises Compacted, Unauthenticated, Unavailable."""
+    if answer is grpc.aio.EOF:
+        raise Unavailable("the watch ended")
+    if answer.compact_revision:
+        raise Compacted(answer.cancel_reason or "compacted", answer.compact_revision)
+    if answer.canceled and any(words in answer.cancel_reason for words in _SIGN_IN_AGAIN):
+        raise Unauthenticated(answer.cancel_reason)
+    if answer.canceled:
+        raise Unavailable(f"watch cancelled: {answer.cancel_reason}")
+    return answer
+
+
+def watch_error(error: grpc.aio.AioRpcError) -> StoreError:
+    """What the end of the stream means: Compacted, or else Unavailable."""
+    failure = store_error(error)
+    return failure if isinstance(failure, Compacted) else Unavailable(str(failure))
