@@ -236,6 +236,7 @@ class Node:
 
     def _hang_up(self) -> None:
         self._rereading = asyncio.get_running_loop().create_task(self._reread())
+        self._rereading.add_done_callback(lambda task: task.result())  # a fault is told at once
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
