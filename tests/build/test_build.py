@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tarfile
 import venv
@@ -12,26 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from checkout import ROOT, run, tracked_copy
+
 MESSAGES = "from everlease.pb.etcd.v1 import etcd_pb2; import everlease; print(everlease.__file__)"
-
-
-def run(*argv: str | Path, cwd: Path = ROOT) -> str:
-    """What a command printed; its whole output is the failure's message."""
-    done = subprocess.run([str(part) for part in argv], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{argv}\n{done.stdout}\n{done.stderr}"
-    return done.stdout.strip()
-
-
-def tracked_copy(into: Path) -> Path:
-    """The files that git knows, or would know, as they are now: no generated code, no environment."""
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in filter(None, names):
-        source, target = ROOT / name, into / name
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-    return into
 
 
 def empty_environment(folder: Path) -> Path:
