@@ -11,11 +11,12 @@ from everlease.runtime.clock import ClusterClock
 from everlease.runtime.committer import Committer
 from everlease.runtime.configuration import Configuration
 from everlease.runtime.counters import Counters
+from everlease.runtime.exchange import Options
 from everlease.runtime.gate import Gate
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
-from everlease.runtime.responder import Options, Responder
+from everlease.runtime.responder import Responder
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.keys import Keys

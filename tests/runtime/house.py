@@ -18,12 +18,13 @@ from everlease.runtime.clock import ClusterClock
 from everlease.runtime.committer import Committer
 from everlease.runtime.configuration import Configuration
 from everlease.runtime.counters import Counters
+from everlease.runtime.exchange import Options
 from everlease.runtime.gate import Gate
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
 from everlease.runtime.pulse import Pulse
-from everlease.runtime.responder import Options, Responder
+from everlease.runtime.responder import Responder
 from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.settle import Settlement

@@ -7,61 +7,29 @@ later than 5 s after the change was started. Nothing here waits, logs or raises 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from everlease.core.actions import GRANT, TO_ADDRESS, TO_BROADCAST, TO_RELAY, Action, Commit, Reply
+from everlease.core.actions import GRANT, Action, Commit, Reply
 from everlease.core.heard import Heard
 from everlease.core.identity import heard_key
-from everlease.core.model import Config
-from everlease.core.situation import Peers, Situation
+from everlease.core.situation import Situation
 from everlease.core.v4 import decide
 from everlease.errors import WireError
 from everlease.runtime.carrier import PATIENCE
 from everlease.runtime.committer import COMMITTED, FENCED, LOST
+from everlease.runtime.exchange import Exchange, Options, leave
 from everlease.runtime.gate import Gate
 from everlease.runtime.lifeline import EXTENDING
 from everlease.runtime.rescues import Rescues
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.sockets import Datagram, Endpoint
-from everlease.wire.v4 import Packet, parse
+from everlease.wire.v4 import parse
 
 DRAIN: Final = 32
 """Packets per wake-up of a socket: 30 us for a DISCOVER, 50 us for a REQUEST; then the others have their turn."""
 
 DECISIONS: Final = 3
 """A refused change is decided again at most twice: by then somebody else is being served from the same address."""
-
-BROADCAST_HARDWARE: Final = b"\xff" * 6
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The flags of `everlease node` that decisions read. server_identifier: 0 = the link's own address."""
-
-    server_identifier: int = 0
-    answer_all: bool = False
-    reply_to_source: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Exchange:
-    """One packet on its way to its answer.
-
-    local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its
-    change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on.
-    """
-
-    endpoint: Endpoint
-    datagram: Datagram
-    packet: Packet
-    local: int
-    copies: int
-    config: Config
-    peers: Peers
-    started: float
-    refused: int = 0
-    commit: Commit | None = None
 
 
 class Responder:
@@ -99,7 +67,7 @@ class Responder:
 
     def _receive(self, endpoint: Endpoint, datagram: Datagram) -> str:
         """Parse and decide; returns why not, or ""."""
-        local = _local(endpoint, datagram)
+        local = local_address(endpoint, datagram)
         config = self._rooms.configuration.current
         if config is None or not (local or self._options.server_identifier):
             return "unavailable"
@@ -193,7 +161,7 @@ class Responder:
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         before = self._boot()
-        if _leave(exchange.endpoint, reply, exchange.local):
+        if leave(exchange.endpoint, reply, exchange.local):
             after = self._boot()
             self._counters.sent[reply.operation] += 1
             self._counters.phases["send"].observe(after - before)
@@ -205,19 +173,3 @@ class Responder:
 
     def _drop(self, reason: str) -> None:
         self._counters.dropped[reason] += 1
-
-
-def _leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:
-    to = reply.destination
-    if to.kind in (TO_RELAY, TO_ADDRESS):
-        return endpoint.send_udp(reply.payload, to.address, to.port, own)
-    hardware = BROADCAST_HARDWARE if to.kind == TO_BROADCAST else to.hardware
-    return endpoint.send_frame(reply.payload, hardware, to.address, own, to.port)
-
-
-def _local(endpoint: Endpoint, datagram: Datagram) -> int:
-    """The own address that a packet was sent to, one on `lo` too; the link's first one for a broadcast; 0 = none."""
-    # UDP delivers only to own addresses, and does not tell the sender's hardware address as raw sockets do.
-    if not datagram.hardware or datagram.destination in endpoint.addresses:
-        return datagram.destination
-    return endpoint.address

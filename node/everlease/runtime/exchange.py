@@ -1,0 +1,60 @@
+"""One packet on its way to its answer: what is remembered of it, and how its reply leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Reply
+from everlease.core.model import Config
+from everlease.core.situation import Peers
+from everlease.runtime.sockets import Datagram, Endpoint
+from everlease.wire.v4 import Packet
+
+BROADCAST_HARDWARE: Final = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags of `everlease node` that decisions read. server_identifier: 0 = the link's own address."""
+
+    server_identifier: int = 0
+    answer_all: bool = False
+    reply_to_source: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One packet on its way to its answer.
+
+    local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its
+    change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on.
+    """
+
+    endpoint: Endpoint
+    datagram: Datagram
+    packet: Packet
+    local: int
+    copies: int
+    config: Config
+    peers: Peers
+    started: float
+    refused: int = 0
+    commit: Commit | None = None
+
+
+def leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:
+    """Send a reply the way it asks for, from the own address `own`; False if the kernel refused it."""
+    to = reply.destination
+    if to.kind in (TO_RELAY, TO_ADDRESS):
+        return endpoint.send_udp(reply.payload, to.address, to.port, own)
+    hardware = BROADCAST_HARDWARE if to.kind == TO_BROADCAST else to.hardware
+    return endpoint.send_frame(reply.payload, hardware, to.address, own, to.port)
+
+
+def local_address(endpoint: Endpoint, datagram: Datagram) -> int:
+    """The own address that a packet was sent to, one on `lo` too; the link's first one for a broadcast; 0 = none."""
+    # UDP delivers only to own addresses, and does not tell the sender's hardware address as raw sockets do.
+    if not datagram.hardware or datagram.destination in endpoint.addresses:
+        return datagram.destination
+    return endpoint.address
