@@ -17,7 +17,7 @@ from everlease.core.v4 import decide
 from everlease.errors import WireError
 from everlease.runtime.carrier import PATIENCE
 from everlease.runtime.committer import COMMITTED, FENCED, LOST
-from everlease.runtime.exchange import Exchange, Options, leave
+from everlease.runtime.exchange import Exchange, Options, leave, local_address
 from everlease.runtime.gate import Gate
 from everlease.runtime.lifeline import EXTENDING
 from everlease.runtime.rescues import Rescues
