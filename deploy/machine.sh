@@ -84,16 +84,13 @@ prepare_environment() {  # "$1": extras of the package; tests need dev, and who 
     heading "environment: .venv ($("$python" --version))"
     "$python" -m venv .venv
   fi
-  wanted=$(cat pyproject.toml constraints.txt .venv/pyvenv.cfg | sha256sum)
-  if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$wanted" ] &&
-    [ "$(cat ".venv/installed-$extras" 2>/dev/null)" != "$wanted" ]; then
+  # What the build hook generates from proto/ belongs to it.
+  wanted=$(find proto -type f -name '*.p*' ! -name '*.pyc' -print0 | sort -z | xargs -0 cat pyproject.toml constraints.txt \
+    .venv/pyvenv.cfg | sha256sum)
+  if [ ! -d node/everlease/pb ] || { [ "$(cat .venv/installed-dev 2>/dev/null)" != "$wanted" ] &&
+    [ "$(cat ".venv/installed-$extras" 2>/dev/null)" != "$wanted" ]; }; then
     heading "environment: the package, editable, with $extras"
     .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[uvloop,$extras]" </dev/null
     echo "$wanted" >".venv/installed-$extras"
-  fi
-  wanted=$(find proto -type f \( -name '*.proto' -o -name '*.py' \) -print0 | sort -z | xargs -0 sha256sum)
-  if [ ! -d node/everlease/pb ] || [ "$(cat .venv/generated 2>/dev/null)" != "$wanted" ]; then
-    .venv/bin/python proto/generate.py
-    echo "$wanted" >.venv/generated
   fi
 }
