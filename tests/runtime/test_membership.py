@@ -128,6 +128,19 @@ async def test_a_node_that_hears_a_relay_alone_offers_all_of_its_addresses(pair:
     assert one.rooms.membership.peers("", 7).owned == ALL_BUCKETS
 
 
+async def test_a_silent_nodes_addresses_stay_its_own_for_as_long_as_its_offers_last(pair: tuple[House, House]) -> None:
+    one, _ = pair
+    both = one.rooms.membership.peers("office", 0).owned
+    assert both != ALL_BUCKETS
+    for _ in range(4):
+        await beat(one)
+    alone = one.rooms.membership.peers("office", 0)
+    assert (alone.names, alone.owned) == ({"one"}, both)
+    for _ in range(60):
+        await beat(one)
+    assert one.rooms.membership.peers("office", 0).owned == ALL_BUCKETS
+
+
 async def test_relays_are_forgotten_after_ten_minutes_and_bounded(pair: tuple[House, House]) -> None:
     membership = pair[0].rooms.membership
     for relay in range(1, 2000):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from everlease.core.answering import NOBODY, Order, owned_mask, rendezvous
+from everlease.core.answering import NOBODY, owned_mask, rendezvous
 from everlease.core.situation import ALL_BUCKETS, Peers
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.lifeline import SERVING, Lifeline
@@ -28,6 +28,10 @@ RELAY_MEMORY: Final = 600.0
 
 RELAY_SETTLES: Final = 3
 """Periods from the first packet of a relay until whoever hears it as well has said so, and we have read it."""
+
+OFFERS_LAST: Final = 30.0
+"""Seconds for which a node that fell silent, or is skipped, may still have addresses on offer in its memory (default of
+offer-lifetime): so long nobody else offers addresses of its buckets without a commit."""
 
 RELAYS: Final = 256
 """Relays that a presence names, the latest heard; 4 KB at most, because every node reads every presence."""
@@ -89,6 +93,7 @@ class Membership:
         self._sent: deque[tuple[int, float]] = deque(maxlen=64)
         self._relays: dict[int, float] = {}
         self._new_relays: dict[int, float] = {}
+        self._offerers: dict[str, float] = {}
         self._dead: dict[int, tuple[str, float]] = {}
         self._skips: dict[tuple[str, str], _Skip] = {}
         self._skipped: frozenset[tuple[str, str]] = frozenset()
@@ -154,6 +159,7 @@ class Membership:
         if eligible != self.eligible or skipped != self._skipped:
             self.eligible, self._skipped = frozenset(eligible), skipped
             self._peers.clear()
+        self._offerers.update(dict.fromkeys(eligible, now))
         self._forget(now)
 
     def _is_eligible(self, member: Member, now: float) -> bool:
@@ -187,7 +193,10 @@ class Membership:
         settled = [relay for relay, at in self._new_relays.items() if now - at > RELAY_SETTLES * self.period]
         for relay in settled:
             del self._new_relays[relay]
-        if settled:
+        silent = [name for name, at in self._offerers.items() if now - at > OFFERS_LAST]
+        for name in silent:
+            del self._offerers[name]
+        if settled or silent:
             self._peers.clear()
         for address in [address for address, (_, until) in self._dead.items() if until < now]:
             del self._dead[address]
@@ -241,7 +250,11 @@ class Membership:
     # --- the hot path -------------------------------------------------------------------------------------------------
 
     def peers(self, link: str, relay: int) -> Peers:
-        """The candidates for a packet: by its relay if it has one (relay 0 = none), else by its link's label."""
+        """The candidates for a packet: by its relay if it has one (relay 0 = none), else by its link's label.
+
+        Who answers may be a guess, and may change at any moment; who offers an address from memory may not: addresses
+        are divided between all who may have some on offer, and, while a relay is new, between all who might hear it.
+        """
         key = ("", relay) if relay else (self.places.get(link, link), 0)
         found = self._peers.get(key)
         if found is None:
@@ -251,11 +264,7 @@ class Membership:
         return found
 
     def _make_peers(self, link: str, relay: int) -> Peers:
-        names = {self.name}
-        for name in self.eligible:
-            member = self.members.get(name)
-            if member is not None and (relay in member.relays if relay else link in member.links):
-                names.add(name)
+        names = self._hearing(self.eligible, link, relay)
         place = place_of(link, relay)
         skipped = {name for name in names if (name, place) in self._skipped}
         active = names - skipped or names
@@ -263,16 +272,18 @@ class Membership:
         if active != names:  # the skipped ones come last: they still are candidates for a third copy
             rest = rendezvous(frozenset(names - active))
             order = tuple(first + last for first, last in zip(order, rest, strict=True))
-        owned = self._owned(names, order, relay)
         settled = relay not in self._new_relays
+        offerers = self._hearing(self._offerers, link, relay) if settled else {self.name, *self._offerers}
+        owned = owned_mask(rendezvous(frozenset(offerers)), self.name) if len(offerers) > 1 else ALL_BUCKETS
         return Peers(self.name, frozenset(names), order, owned, self._identifiers(), settled)
 
-    def _owned(self, names: set[str], order: Order, relay: int) -> int:
-        """Who answers may be a guess, who offers an address may not: until it is known who else hears a relay, its
-        addresses are divided between all who may."""
-        if relay in self._new_relays:
-            names, order = {self.name, *self.eligible}, rendezvous(self.eligible | {self.name})
-        return owned_mask(order, self.name) if len(names) > 1 else ALL_BUCKETS
+    def _hearing(self, names: Iterable[str], link: str, relay: int) -> set[str]:
+        """Those that hear this link or relay as far as we know, and we."""
+        members = [member for name in names if (member := self.members.get(name)) is not None]
+        return {
+            self.name,
+            *(each.name for each in members if (relay in each.relays if relay else link in each.links)),
+        }
 
     def _identifiers(self) -> dict[int, str]:
         """Whom a server identifier names: a living member before a dead one, NOBODY where several share it."""
