@@ -1,0 +1,73 @@
+"""Presence: through the committer, under one name, by one process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from everlease.errors import ConfigError
+from everlease.store.txn import Leaf, single
+from runtime.house import House, Weather, settle
+
+
+async def test_a_name_that_another_process_moves_under_is_refused() -> None:
+    weather = Weather()
+    first = await House("one", weather).join()
+    second = House("one", weather)
+    second.rooms.membership.boot_id = "second"
+    second.tasks.append(asyncio.create_task(second.loader.run()))
+    await second.loader.loaded.wait()
+    claiming = asyncio.create_task(second.pulse.claim())
+    await settle()
+    await first.beat()
+    with pytest.raises(ConfigError, match="another running node has this name"):
+        await claiming
+    await first.leave()
+    await second.leave()
+
+
+async def test_the_name_of_a_process_that_died_is_taken_after_three_periods() -> None:
+    weather = Weather()
+    dead = await House("one", weather).join()
+    await dead.leave()
+    heir = House("one", weather)
+    heir.rooms.membership.boot_id = "heir"
+    heir.tasks.append(asyncio.create_task(heir.loader.run()))
+    await heir.loader.loaded.wait()
+    claiming = asyncio.create_task(heir.pulse.claim())
+    await asyncio.sleep(0.1)
+    assert not claiming.done()
+    heir.time.boot_now += 1.6
+    await claiming
+    heir.rooms.configuration.notice(heir.rooms.view.current, heir.rooms.view.config_revision)
+    await heir.beat()
+    assert heir.rooms.view.nodes["one"].presence.boot == "heir"
+    assert not heir.pulse.taken.is_set()
+    await heir.leave()
+
+
+async def test_a_presence_that_was_deleted_is_made_anew() -> None:
+    house = await House("one", Weather()).join()
+    await house.weather.store.batch(_delete(house), 1.0)
+    for _ in range(3):
+        await house.beat()
+    assert house.rooms.view.nodes["one"].presence.boot == "boot-of-one"
+    assert not house.pulse.taken.is_set()
+    await house.leave()
+
+
+async def test_a_store_without_a_leader_is_asked_for_and_told() -> None:
+    house = await House("one", Weather()).join()
+    house.weather.decide = lambda _request, _member: "lose"
+    house.weather.leaderless = True
+    for _ in range(70):
+        house.time.boot_now += 0.05
+        house.pulse.tick(house.time.boot())
+        await settle(3)
+    assert house.rooms.lifeline.state == "extending"
+    await house.leave()
+
+
+def _delete(house: House) -> bytes:
+    return single(Leaf({}, [], [house.rooms.keys.node("one")]))
