@@ -7,27 +7,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from everlease.lab.etcd import EtcdCluster, EtcdOptions
 from everlease.lab.netns import Lab
+from lab.scope import EtcdScope
 
 _scopes = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class EtcdScope:
-    """A test's own corner of a shared cluster: give `prefix` to the store, touch nothing outside it."""
-
-    cluster: EtcdCluster
-    prefix: str
-
-    @property
-    def endpoints(self) -> list[str]:
-        return self.cluster.endpoints
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import EtcdScope
 from everlease.lab.etcd import EtcdCluster
 from everlease.lab.processes import wait_until
+from lab.scope import EtcdScope
 
 
 @pytest.mark.etcd

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EtcdScope
 from everlease.errors import ConfigError
 from everlease.lab.etcd import EtcdCluster, EtcdOptions, free_ports
 from everlease.lab.processes import Process, run
@@ -21,6 +20,7 @@ from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.maintenance import Maintenance
 from everlease.store.txn import Leaf, single
+from lab.scope import EtcdScope
 from store.makers import ALICE, BOB, grant, request
 
 pytestmark = pytest.mark.etcd

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EtcdScope
 from everlease.lab.etcd import EtcdCluster
 from everlease.lab.processes import run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
@@ -25,6 +24,7 @@ from everlease.store.records import encode_lease
 from everlease.store.txn import Leaf, put, single
 from everlease.store.view import View
 from everlease.store.watching import complete_revisions
+from lab.scope import EtcdScope
 from store.makers import ALICE, BOB, NOW, grant, lease, request
 
 A, B = 0x0A4D0001, 0x0A4D0002
