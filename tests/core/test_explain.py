@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.world import bind, ip, message, option, reservation, subnet, world
-from everlease.core.explain import explain
+from everlease.core.explain import explain, explain_first
 from everlease.core.model import ClientClass, Parameters
 from everlease.wire import v4
 
@@ -47,6 +47,22 @@ def test_it_says_which_subnet_and_why_which_classes_what_was_considered_and_who_
 def test_silence_has_its_reason(more: dict[str, object], reason: str) -> None:
     told = explain(message(v4.DISCOVER, **more), world().situation())
     assert (told.reason, told.action, told.address) == (reason, f"drop {reason}", 0)
+
+
+def test_it_may_be_told_as_the_node_that_answers_first_would() -> None:
+    node = world(names="abc")
+    for number in range(12):
+        told = explain_first(message(v4.DISCOVER, number), node.situation())
+        assert told.answer is not None
+        assert (told.silence, told.address) == ("", told.answer.yiaddr)
+        assert told.answers == explain(message(v4.DISCOVER, number), node.situation()).answers
+
+
+def test_reservations_are_told_with_those_that_keep_no_address() -> None:
+    names = reservation(1, 0, parameters=Parameters(options={6: option("10.77.0.99")}))
+    told = explain(message(v4.DISCOVER), world(subnet(reservations=(names,))).situation())
+    assert [(number, kept.address) for number, kept in told.reservations] == [(1, 0)]
+    assert told.candidates == ()
 
 
 def test_a_subnet_for_reserved_clients_only_says_so() -> None:

@@ -1,12 +1,12 @@
-"""ExplainService: the decision that a client's DISCOVER would meet, and its reasons in words.
+"""ExplainService: the decision that a client's DISCOVER would meet (`core.explain`), and its reasons in words.
 
-The law of this file: what is said is what the packet path computes, by the same functions; nothing is written, held or
-sent. It is told from the point of view of the node that would answer first.
+The law of this file: nothing is decided here; a place is turned into the packet path's own situation, and what
+`core.explain` says of it into words. It is told from the point of view of the node that would answer first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,13 +14,11 @@ import grpc
 
 from everlease.admin.answers import answered, invalid, unready
 from everlease.admin.convert import address_of, dotted, duration, octets_of
-from everlease.core import discover, v4
-from everlease.core.actions import Commit, Drop, Reply
-from everlease.core.answering import owned_mask, rank
-from everlease.core.model import Config, Subnet
-from everlease.core.query import Query
+from everlease.core import discover
+from everlease.core.explain import Explanation, explain_first
+from everlease.core.model import Config
 from everlease.core.select import LIMITED_BROADCAST
-from everlease.core.situation import ALL_BUCKETS, Peers, Situation
+from everlease.core.situation import Peers, Situation
 from everlease.errors import WireError
 from everlease.pb.admin.v1 import explain_service_pb2 as pb
 from everlease.pb.admin.v1 import explain_service_pb2_grpc
@@ -92,11 +90,8 @@ class ExplainService(explain_service_pb2_grpc.ExplainServiceServicer):
         packet = _packet(request)
         scene = self._scene(request)
         packet.giaddr = scene.relay
-        situation = self._situation(scene, config)
-        query = v4.understand(packet, situation)
-        if isinstance(query, Drop):
-            return _silent(scene, query.reason)
-        return self._explain(query, scene)
+        told = explain_first(packet, self._situation(scene, config))
+        return _answer(told, scene, config, self._rooms.name)
 
     # --- where it is --------------------------------------------------------------------------------------------------
 
@@ -159,50 +154,72 @@ class ExplainService(explain_service_pb2_grpc.ExplainServiceServicer):
             restored=rooms.view.ghosts,
         )
 
-    # --- what it gets -------------------------------------------------------------------------------------------------
 
-    def _explain(self, query: Query, scene: _Scene) -> pb.ExplainResponse:
-        order = rank(query.situation.peers, query.hash & 255)
-        query.situation.peers = _seen_by(order[0], scene.peers)
-        _tell_client(query, scene)
-        choice = discover.choose(query)
-        if isinstance(choice, str):
-            answer = _silent(scene, choice)
-        else:
-            scene.steps.append(f"{dotted(choice.address)}: {SOURCES[choice.source]}")
-            answer = self._offer(query, choice.subnet, scene)
-        answer.classes.extend(each.name for each in query.classes)
-        answer.client = query.client.hex(":")
-        answer.node = order[0]
-        then = f", on a retransmission {order[1]}" if len(order) > 1 else ""
-        answer.steps.append(f"{order[0]} answers first (bucket {query.hash & 255}){then}")
-        if order[0] != self._rooms.name and choice_in_memory(choice):
-            answer.steps.append(f"{order[0]} may have another address on offer in its own memory, for seconds")
-        return answer
-
-    def _offer(self, query: Query, subnet: Subnet, scene: _Scene) -> pb.ExplainResponse:
-        action = v4.decide(query.packet, query.situation)
-        reply = action.then if isinstance(action, Commit) else action
-        if not isinstance(reply, Reply):
-            return _silent(scene, action.reason if isinstance(action, Drop) else "done")
-        packet = wire.parse(reply.payload)
-        if isinstance(action, Commit):
-            scene.steps.append("the answer leaves after a commit in etcd")
-        return pb.ExplainResponse(
-            outcome=pb.EXPLAIN_OUTCOME_OFFER,
-            subnet=subnet.id,
-            subnet_name=subnet.name,
-            address=dotted(packet.yiaddr),
-            valid_lifetime=duration(int.from_bytes(packet.options.get(_LIFETIME, b""), "big")),
-            server_identifier=dotted(int.from_bytes(packet.options.get(_IDENTIFIER, b""), "big")),
-            options=_options(packet, query.situation.config.option_names),
-            steps=scene.steps,
-        )
+# --- what it gets -----------------------------------------------------------------------------------------------------
 
 
-def choice_in_memory(choice: discover.Choice | str) -> bool:
-    """Whether another node's memory could hold a different offer: only where no record or rule names the address."""
-    return isinstance(choice, discover.Choice) and choice.source not in (discover.RESERVATION, discover.CURRENT)
+def _answer(told: Explanation, scene: _Scene, config: Config, me: str) -> pb.ExplainResponse:
+    """The explanation as the API tells it. me: the node that was asked."""
+    if not told.answers:
+        return _silent(told.reason, scene.steps)
+    steps = [*scene.steps, *_client_steps(told, config)]
+    if told.address:
+        steps.append(f"{dotted(told.address)}: {SOURCES[told.source]}")
+    reason = told.reason or told.silence
+    answer = _offer(told, steps, config) if told.answer is not None and not reason else _silent(reason, steps)
+    answer.classes.extend(told.classes)
+    answer.client = told.client.hex(":")
+    answer.node = told.answers[0]
+    answer.steps.extend(_order_steps(told, me))
+    return answer
+
+
+def _offer(told: Explanation, steps: list[str], config: Config) -> pb.ExplainResponse:
+    packet = told.answer
+    assert packet is not None
+    if told.action.startswith("commit"):
+        steps.append("the answer leaves after a commit in etcd")
+    return pb.ExplainResponse(
+        outcome=pb.EXPLAIN_OUTCOME_OFFER,
+        subnet=told.subnet,
+        subnet_name=config.subnets[told.subnet].name,
+        address=dotted(packet.yiaddr),
+        valid_lifetime=duration(int.from_bytes(packet.options.get(_LIFETIME, b""), "big")),
+        server_identifier=dotted(int.from_bytes(packet.options.get(_IDENTIFIER, b""), "big")),
+        options=_options(packet, config.option_names),
+        steps=steps,
+    )
+
+
+def _silent(reason: str, steps: list[str]) -> pb.ExplainResponse:
+    words = SILENCES.get(reason, "dropped")
+    return pb.ExplainResponse(
+        outcome=pb.EXPLAIN_OUTCOME_SILENCE, reason=reason, steps=[*steps, f"silence ({reason}): {words}"]
+    )
+
+
+def _client_steps(told: Explanation, config: Config) -> Iterator[str]:
+    """The network, the classes, the reservations and the records that the client already has."""
+    subnets = [config.subnets[number] for number in told.subnets]
+    names = ", ".join(f"{each.id} ({each.name})" if each.name else str(each.id) for each in subnets)
+    shared = f" of shared network {told.network}" if told.network else ""
+    yield f"subnet {names}{shared}: {HOW[told.found_by]}"
+    yield f"in classes {', '.join(told.classes)}" if told.classes else "in no client class"
+    for number, reservation in told.reservations:
+        kept = f"keeps {dotted(reservation.address)}" if reservation.address else "gives it parameters"
+        yield f"a reservation in subnet {number} by {reservation.kind} {kept}"
+    for each in told.candidates:
+        if each.source == "binding":
+            yield f"its last lease in subnet {each.subnet} was {dotted(each.address)}"
+
+
+def _order_steps(told: Explanation, me: str) -> Iterator[str]:
+    first, *others = told.answers
+    then = f", on a retransmission {others[0]}" if others else ""
+    yield f"{first} answers first (bucket {told.bucket}){then}"
+    # Another node's memory could hold a different offer only where no record or rule names the address.
+    if first != me and told.source not in ("", discover.RESERVATION, discover.CURRENT):
+        yield f"{first} may have another address on offer in its own memory, for seconds"
 
 
 def _packet(request: pb.ExplainRequest) -> wire.Packet:
@@ -221,37 +238,6 @@ def _packet(request: pb.ExplainRequest) -> wire.Packet:
         return wire.parse(wire.build(packet, maximum=wire.LONGEST))
     except WireError as error:
         raise invalid("options", str(error)) from error
-
-
-def _seen_by(name: str, peers: Peers) -> Peers:
-    """The same candidates from another one's point of view."""
-    owned = owned_mask(peers.order, name) if len(peers.names) > 1 else ALL_BUCKETS
-    return Peers(name, peers.names, peers.order, owned, peers.identifiers)
-
-
-def _tell_client(query: Query, scene: _Scene) -> None:
-    """The network, the classes, the reservation and the record that the client already has."""
-    network, how = query.network, HOW[query.place.how]
-    names = ", ".join(f"{each.id} ({each.name})" if each.name else str(each.id) for each in network.subnets)
-    shared = f" of shared network {network.name}" if network.name else ""
-    scene.steps.append(f"subnet {names}{shared}: {how}")
-    classes = ", ".join(each.name for each in query.classes)
-    scene.steps.append(f"in classes {classes}" if classes else "in no client class")
-    for subnet in network.subnets:
-        reservation = query.reservation(subnet)
-        if reservation is not None:
-            kept = f"keeps {dotted(reservation.address)}" if reservation.address else "gives it parameters"
-            scene.steps.append(f"a reservation in subnet {subnet.id} by {reservation.kind} {kept}")
-        address = query.situation.view.address_of(subnet.space, subnet.id, query.client)
-        if address:
-            scene.steps.append(f"its last lease in subnet {subnet.id} was {dotted(address)}")
-
-
-def _silent(scene: _Scene, reason: str) -> pb.ExplainResponse:
-    words = SILENCES.get(reason, "dropped")
-    return pb.ExplainResponse(
-        outcome=pb.EXPLAIN_OUTCOME_SILENCE, reason=reason, steps=[*scene.steps, f"silence ({reason}): {words}"]
-    )
 
 
 def _options(packet: wire.Packet, names: Mapping[int, str]) -> list[pb.ExplainedOption]:
