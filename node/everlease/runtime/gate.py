@@ -28,6 +28,9 @@ _CIADDR, _CHADDR = slice(12, 16), slice(28, 44)
 _NONE = bytes(4)
 _NOBODY = bytes(16)
 
+BEHIND: Final = 10.0
+"""Seconds after a moment of being behind in which a client's retransmission says nothing about other nodes."""
+
 CLIENTS: Final = 32_768
 """Clients whose rate is remembered, twice: a young and an old generation."""
 
@@ -43,6 +46,7 @@ class Gate:
         self.rate = 10.0
         self.queue = 0
         self.closed = False
+        self._behind_until = 0.0
         self._young: dict[bytes, tuple[float, float]] = {}
         self._old: dict[bytes, tuple[float, float]] = {}
 
@@ -55,9 +59,15 @@ class Gate:
             return "draining"
         if not self._lifeline.ready() and self._lifeline.state != DRAINING:
             return "unavailable"
-        if (age > SHED_DISCOVER or self.queue > QUEUE_FOR_DISCOVER) and _is_shed(datagram.data, age):
-            return "overload"
+        if age > SHED_DISCOVER or self.queue > QUEUE_FOR_DISCOVER:
+            self._behind_until = now + BEHIND
+            if _is_shed(datagram.data, age):
+                return "overload"
         return "" if self._allows(datagram.data[_CHADDR], now) else "rate_limit"
+
+    def was_behind(self, now: float) -> bool:
+        """Whether this node could not keep up a moment ago; the others, who hear the same, hardly could either."""
+        return now < self._behind_until
 
     def _allows(self, hardware: bytes, now: float) -> bool:
         """One token of the client's bucket, which holds a second's worth."""

@@ -1,11 +1,12 @@
 """Clients that had to ask twice because their owner did not answer, from the OFFER until a commit proves it.
 
 The law of this file: only a commit counts against an owner. Anybody can send the same DISCOVER twice; few can make a
-node commit a lease for it.
+node commit a lease for it. And nobody is blamed for a flood that was too much for the one who blames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from everlease.core.actions import GRANT, OFFER, Change
@@ -20,8 +21,9 @@ CAPACITY: Final = 4096
 class Rescues:
     """Tells membership about takeovers. The table of offers made in another's place is bounded."""
 
-    def __init__(self, membership: Membership, counters: Counters) -> None:
+    def __init__(self, membership: Membership, counters: Counters, was_behind: Callable[[], bool]) -> None:
         self._membership = membership
+        self._was_behind = was_behind
         self._counters = counters
         self._offered: dict[bytes, str] = {}
 
@@ -43,7 +45,7 @@ class Rescues:
         owner = self._offered.pop(change.client, "")
         if change.kind == GRANT and copies >= 2:
             owner = owner or _owner(change.client, peers)
-        if owner and owner != peers.me:
+        if owner and owner != peers.me and not self._was_behind():
             self._counters.took_over(where[0], owner)
             self._membership.take_over(*where, owner)
 

@@ -47,7 +47,7 @@ class Responder:
         self._boot = rooms.clock.boot
         self._counters = rooms.counters
         self._membership = rooms.membership
-        self._rescues = Rescues(rooms.membership, rooms.counters)
+        self._rescues = Rescues(rooms.membership, rooms.counters, lambda: self.gate.was_behind(self._boot()))
 
     def reader(self, endpoint: Endpoint) -> Callable[[], None]:
         """The callback for `loop.add_reader(endpoint.fileno(), ...)`."""
