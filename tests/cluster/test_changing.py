@@ -141,3 +141,14 @@ def test_certificates_are_read_again_at_sighup_and_serving_goes_on(lab: Lab) -> 
     assert node.ready()
     assert client.reboot(address).kind == "ACK"
     assert client.discover().kind == "OFFER"
+
+
+def test_a_node_whose_store_is_gone_still_leaves_within_five_seconds(lab: Lab) -> None:
+    site = Site(lab, nodes=1, members=1).start()
+    node = site.nodes[0]
+    site.etcd.pause(0)
+    node.wait_silent()
+    assert "degraded" in node.readiness()
+    began = time.monotonic()
+    assert node.stop() == 0
+    assert time.monotonic() - began < 5.0

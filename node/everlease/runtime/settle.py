@@ -24,7 +24,7 @@ ANNOUNCED: Final = 0.15
 
 POLL: Final = 0.02
 
-LEAVE_WITHIN: Final = 4.0
+LEAVE_WITHIN: Final = 3.0
 """Seconds for what is in flight; the promise is to be gone within 5."""
 
 NO_CONFIGURATION: Final = "no configuration in the store: run `everlease config apply FILE`, or give --config-file"
