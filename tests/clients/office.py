@@ -1,13 +1,17 @@
 """The site that the clients live in: three nodes on one link, and a floor behind a relay that sends to two of them.
 
-office 10.77.0.0/16, node i is .0.(i+2)          floor 10.91.0.0/16, behind dhcrelay at 10.77.1.1
+office 10.77.0.0/16, node i is .0.(i+2)     floor 10.91.0.0/16, a router at .0.254 and 10.77.1.254, dhcrelay at .0.1
+
+Router and relay are two hosts: dhcrelay takes the unicast messages that it sees passing by for its own, and relays
+them once more.
 """
 
 from __future__ import annotations
 
 from cluster.audit import Records
-from everlease.core.lifecycle import Lease
+from everlease.core.lifecycle import STATE_NAMES, Lease
 from everlease.lab.netns import Lab, Namespace, Switch
+from everlease.lab.processes import wait_until
 from lab.clients import Dhcrelay
 from lab.packet_client import ipv4
 from lab.site import Site
@@ -31,12 +35,12 @@ subnets:
     prefix: 10.77.0.0/16
     link: office
     pools: [{{range: 10.77.16.0-10.77.255.250}}]
-    option-data: {{routers: [10.77.1.1]}}
+    option-data: {{routers: [10.77.1.254]}}
     reservations: [{{hw-address: "{PRINTER}", address: {PRINTERS_ADDRESS}, hostname: printer}}]
   - id: 91
     prefix: 10.91.0.0/16
     pools: [{{range: 10.91.16.0-10.91.255.250}}]
-    option-data: {{routers: [10.91.0.1]}}
+    option-data: {{routers: [10.91.0.254]}}
   - id: 78
     prefix: 10.78.0.0/16
     link: warehouse
@@ -56,12 +60,14 @@ class Office:
         self.site.start(DOCUMENT)
 
     def _relay(self) -> None:
-        relay = self.lab.namespace("relay")
-        self.site.links["office"].connect(relay, "up0", address="10.77.1.1/16")
-        self.floor.connect(relay, "down0", address="10.91.0.1/16")
-        relay.sysctl("net.ipv4.ip_forward", "1")
+        router, relay = self.lab.namespace("router"), self.lab.namespace("relay")
+        for host, number in ((router, 254), (relay, 1)):
+            self.site.links["office"].connect(host, "up0", address=f"10.77.1.{number}/16")
+            self.floor.connect(host, "down0", address=f"10.91.0.{number}/16")
+            host.sysctl("net.ipv4.ip_forward", "1")
         for host in self.site.hosts:
-            host.ip("route", "add", "10.91.0.0/16", "via", "10.77.1.1")
+            host.ip("route", "add", "10.91.0.0/16", "via", "10.77.1.254")
+            host.ip("route", "add", "10.91.0.1/32", "via", "10.77.1.1")
         Dhcrelay(self.lab, relay, "down0", "up0", "10.77.0.2", "10.77.0.3")
 
     def link(self, name: str) -> Switch:
@@ -77,3 +83,12 @@ class Office:
     def record(self, address: str) -> Lease | None:
         """What etcd says of an address."""
         return Records(self.site.etcd).leases.get(ipv4(address))
+
+    def wait_state(self, address: str, state: int, timeout: float = 10.0) -> Lease:
+        """An address's record as soon as it is in a state (lifecycle.BOUND, ...)."""
+
+        def found() -> Lease | None:
+            lease = self.record(address)
+            return lease if lease is not None and lease.state == state else None
+
+        return wait_until(found, timeout, f"{address} {STATE_NAMES[state]}")
