@@ -55,6 +55,11 @@ def subnet_in(network: Network, address: int) -> Subnet | None:
     return None
 
 
+def accepts_relay(config: Config, giaddr: int) -> bool:
+    """Whether the operator lets this relay choose a network."""
+    return _by_relay(config, giaddr)[0] is not None
+
+
 def is_unicast(situation: Situation) -> bool:
     """Whether the packet was sent to one server, not to a broadcast address (of a link, or of all)."""
     destination = situation.destination
