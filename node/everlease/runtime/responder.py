@@ -12,6 +12,7 @@ from typing import Final
 from everlease.core.actions import GRANT, Action, Commit, Reply
 from everlease.core.heard import Heard
 from everlease.core.identity import heard_key
+from everlease.core.select import accepts_relay
 from everlease.core.situation import Situation
 from everlease.core.v4 import decide
 from everlease.errors import WireError
@@ -76,7 +77,7 @@ class Responder:
         except WireError as error:
             return error.reason
         now, relay, link = self._boot(), packet.giaddr, endpoint.label or ""
-        if relay:
+        if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
             self._membership.hear_relay(relay, now)
         copies = self._heard.note(heard_key(packet), relay or link, packet.message_type, now)
         peers = self._membership.peers(link, relay)
