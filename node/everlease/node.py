@@ -191,11 +191,11 @@ class Node:
         rooms, settings, loop = self.rooms, self._settings, asyncio.get_running_loop()
         loop.set_exception_handler(_report)
         self.service.open(settings.links, settings.listens)
-        self.service.start(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._open_edges()
+        self.service.start(loop)
         store = self._store
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
@@ -207,11 +207,12 @@ class Node:
         await self.pulse.claim()
         for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run()):
             self._run(each)
+        self.settlement.loading = False
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
 
     async def _open_edges(self) -> None:
-        """Health first: it tells why the node is not ready."""
+        """Before the store is asked: they tell why the node is not ready."""
         settings = self._settings
         if settings.metrics:
             self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics)).close)

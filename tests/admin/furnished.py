@@ -88,7 +88,8 @@ async def office(rooms: Rooms, text: str = OFFICE) -> None:
 
 
 def serve_link(rooms: Rooms, link: str = "office", address: int = 0x0A4D0001) -> None:
-    """The node serves a link, and its commits are confirmed."""
+    """The node serves a link, has loaded its view, and its commits are confirmed."""
+    rooms.view.passed(1)
     rooms.membership.serve({link: (address,)}, {link: link})
     lifeline, now = rooms.lifeline, rooms.clock.boot()
     lifeline.waiting_for = ""

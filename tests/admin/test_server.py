@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
 
-from admin.furnished import lease, put_leases
+from admin.furnished import OFFICE, furnish, lease, office, put_leases
 from everlease.admin import server
 from everlease.admin.answers import Refusal, invalid, status_of
 from everlease.errors import ConfigError
@@ -51,6 +51,26 @@ async def test_a_client_that_knows_only_reflection_can_use_every_service(rooms: 
     assert (await answer("ClusterService", "GetStatus"))["nodes"][0]["state"] == "NODE_STATE_SERVING"
     explained = await answer("ExplainService", "Explain", hardware_address="02:00:00:00:00:01")
     assert explained["address"] == "10.77.0.10"
+
+
+async def test_a_node_that_has_not_read_the_leases_yet_says_so_and_answers_what_it_can() -> None:
+    rooms = furnish()
+    await office(rooms)  # it has its configuration, and no view
+    handle = await server.serve(rooms, "127.0.0.1:0")
+    half = (
+        ("ExplainService", "Explain", {"hardware_address": "02:00:00:00:00:01", "link": "office"}),
+        ("SubnetService", "ListSubnets", {}),
+        ("LeaseService", "GetLease", {"client": "02:00:00:00:00:01"}),
+        ("ConfigService", "ApplyConfig", {"document": OFFICE}),
+    )
+    for service, method, fields in half:
+        with pytest.raises(grpc.RpcError) as caught:
+            await asyncio.to_thread(ask, handle.port, f"everlease.admin.v1.{service}", method, **fields)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "the store has not answered yet" in caught.value.details()
+    status = await asyncio.to_thread(ask, handle.port, "everlease.admin.v1.ClusterService", "GetStatus")
+    assert status["nodes"][0]["state"] == "NODE_STATE_JOINING"
+    await handle.close()
 
 
 async def test_reflection_lists_every_service(api: server.Handle) -> None:

@@ -64,7 +64,9 @@ async def test_an_unknown_subnet_is_not_found(stub) -> None:
 
 
 async def test_without_a_configuration_the_answer_says_what_to_do() -> None:
-    handle = await server.serve(furnish(), "127.0.0.1:0")
+    empty = furnish()
+    empty.view.passed(1)
+    handle = await server.serve(empty, "127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{handle.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await subnet_service_pb2_grpc.SubnetServiceStub(channel).ListSubnets(pb.ListSubnetsRequest())

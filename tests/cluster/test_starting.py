@@ -46,6 +46,26 @@ def test_a_port_in_use_is_named_with_the_way_to_find_its_user(lab: Lab, host: Na
     assert "in use" in said
 
 
+@pytest.mark.parametrize(("flag", "port"), [("--metrics", 9167), ("--admin", 9067)])
+def test_an_edges_port_in_use_is_one_line_too(lab: Lab, host: Namespace, flag: str, port: int) -> None:
+    taken = host.call(lambda: _listening("127.0.0.1", port))
+    code, said = run(host, lab.folder, "--name", "n", "--etcd", NOWHERE, "--listen", "10.77.0.2")
+    taken.close()
+    assert code == 1
+    assert said.count("\n") == 0
+    assert f"{flag} 127.0.0.1:{port}" in said
+
+
+def test_a_node_whose_store_is_mute_says_why_it_waits(lab: Lab, host: Namespace) -> None:
+    mute = host.call(lambda: _listening("127.0.0.1", 12379))
+    waiting = Node(lab.folder, host, "waiting", ["http://127.0.0.1:12379"], listens=["10.77.0.2"]).start()
+    lab.on_close(waiting.kill)
+    waiting.wait_alive()
+    assert waiting.readiness() == "joining: the store has not answered yet\n"
+    assert waiting.metric("everlease_node_state", state="joining") == 1
+    mute.close()
+
+
 def test_a_missing_interface_is_named_beside_those_that_exist(lab: Lab, host: Namespace) -> None:
     code, said = run(host, lab.folder, "--name", "n", "--etcd", NOWHERE, "--interface", "office=eth7")
     assert code == 1
@@ -128,6 +148,14 @@ def test_a_second_node_of_the_same_name_refuses_to_start(lab: Lab, host: Namespa
     assert code == 1
     assert "another running node has this name" in said
     assert first.ready()
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((address, port))
+    sock.listen()
+    return sock
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -18,7 +18,9 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from everlease.core.model import Config
 from everlease.errors import EverleaseError, StoreError
+from everlease.runtime.rooms import Rooms
 from everlease.store.api import Compacted
 
 DOMAIN = "everlease"
@@ -53,6 +55,21 @@ def not_found(what: str) -> Refusal:
 def unready(what: str) -> Refusal:
     """FAILED_PRECONDITION: the cluster has to be told something first."""
     return Refusal(Code.FAILED_PRECONDITION, what)
+
+
+def await_view(rooms: Rooms) -> None:
+    """Refuse with UNAVAILABLE, and the node's reason, while its view is not complete: half of one would be a lie."""
+    if not rooms.view.revision:
+        info = ErrorInfo(reason="JOINING", domain=DOMAIN)
+        raise Refusal(Code.UNAVAILABLE, f"this node has not read the leases yet: {rooms.lifeline.reason}", [info])
+
+
+def config_of(rooms: Rooms) -> Config:
+    """The configuration in force, and a view beside it. Raises Refusal: UNAVAILABLE; FAILED_PRECONDITION for none."""
+    await_view(rooms)
+    if rooms.configuration.current is None:
+        raise unready("the cluster has no configuration yet: `everlease config apply FILE`")
+    return rooms.configuration.current
 
 
 def answered(method: Method[Answer]) -> Method[Answer]:

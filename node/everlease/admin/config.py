@@ -13,7 +13,7 @@ import grpc
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure
 
-from everlease.admin.answers import DOMAIN, Refusal, answered, not_found
+from everlease.admin.answers import DOMAIN, Refusal, answered, await_view, not_found
 from everlease.admin.changes import MOST_LINES, Orphans, changes, orphans
 from everlease.admin.convert import timestamp
 from everlease.config.aside import compile_aside, retire, run
@@ -62,6 +62,8 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         """Compare-and-put, or a dry run."""
         before, _ = await self._rooms.configuration.documents.current()
         expected = self._expected(request, before)
+        if before is not None:
+            await_view(self._rooms)  # whose leases it would orphan
         try:
             config = await self._compile(request.document)
         except InvalidDocument as bad:

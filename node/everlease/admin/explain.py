@@ -12,7 +12,7 @@ from typing import Final
 
 import grpc
 
-from everlease.admin.answers import answered, invalid, unready
+from everlease.admin.answers import answered, config_of, invalid
 from everlease.admin.convert import address_of, dotted, duration, octets_of
 from everlease.core import discover
 from everlease.core.explain import Explanation, explain_first
@@ -84,9 +84,7 @@ class ExplainService(explain_service_pb2_grpc.ExplainServiceServicer):
     @answered
     async def Explain(self, request: pb.ExplainRequest, context: grpc.aio.ServicerContext) -> pb.ExplainResponse:
         """What the client would be answered."""
-        config = self._rooms.configuration.current
-        if config is None:
-            raise unready("the cluster has no configuration yet: `everlease config apply FILE`")
+        config = config_of(self._rooms)
         packet = _packet(request)
         scene = self._scene(request)
         packet.giaddr = scene.relay

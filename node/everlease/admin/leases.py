@@ -12,7 +12,7 @@ from typing import Final
 
 import grpc
 
-from everlease.admin.answers import answered, invalid, not_found
+from everlease.admin.answers import answered, await_view, invalid, not_found
 from everlease.admin.convert import address_of, client_keys, lease_message, lease_state, octets_of, space_of
 from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
 from everlease.core.lifecycle import Lease
@@ -134,6 +134,7 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
 
     async def _of_client(self, space: str, octets: bytes) -> list[tuple[int, Lease, int]]:
         """The records that this node's view names for a client; etcd has the last word on each."""
+        await_view(self._rooms)
         config, view = self._rooms.configuration.current, self._rooms.view
         keys = client_keys(octets)
         addresses: set[int] = set()

@@ -6,6 +6,7 @@ The law of this file: clients are bounded in number, size and idleness; they sha
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -120,6 +121,7 @@ def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
+    _try(address)
     try:
         port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
     except RuntimeError as error:
@@ -127,6 +129,17 @@ def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
     if not port:
         raise ConfigError(f"--admin {address}: cannot listen")
     return port
+
+
+def _try(address: str) -> None:
+    """Ask the kernel first: where gRPC cannot bind it writes lines of its own, and does not say why."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    try:
+        socket.create_server((host.strip("[]"), int(port)), family=family).close()
+    except (OSError, ValueError, OverflowError) as error:
+        words = error.strerror if isinstance(error, OSError) else "write HOST:PORT"
+        raise ConfigError(f"--admin {address}: cannot listen: {words}") from error
 
 
 async def _tell_readiness(checks: health.aio.HealthServicer, lifeline: Lifeline) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 
-from everlease.admin.answers import answered, not_found, unready
+from everlease.admin.answers import answered, config_of, not_found
 from everlease.admin.convert import subnet_message
 from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
 from everlease.core.model import Config, Subnet
@@ -52,9 +52,7 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
         return self._message(subnet, config)
 
     async def _prepared(self) -> Config:
-        config = self._rooms.configuration.current
-        if config is None:
-            raise unready("the cluster has no configuration yet: `everlease config apply FILE`")
+        config = config_of(self._rooms)
         for _ in self._usages.prepare(config):
             await asyncio.sleep(0)
         return config

@@ -43,10 +43,9 @@ class Lifeline:
         self._boot = boot
         self.told = list(told)
         self.state = JOINING
-        self.reason = "starting"
         self.since = self._beat = self._woke = boot()
         self.echo_at = self.committed_at = 0.0
-        self.waiting_for = "the store has not answered yet"
+        self.waiting_for = self.reason = "the store has not answered yet"
         self.refused = ""
         self.leaderless = False
         self.extends = True

@@ -103,12 +103,13 @@ class Service:
         self._membership.serve(links, places)
 
     def stop(self) -> None:
-        """Read no more, and give every socket back."""
+        """Read no more, and give every socket back; also those that were opened and never read."""
+        loop = asyncio.get_running_loop()
         if self._monitor is not None:
-            self._loop.remove_reader(self._monitor.fileno())
+            loop.remove_reader(self._monitor.fileno())
             self._monitor.close()
         for endpoint in (*self._listens, *(each for link in self._links.values() for each in link.endpoints)):
-            self._loop.remove_reader(endpoint.fileno())
+            loop.remove_reader(endpoint.fileno())
             endpoint.close()
 
 

@@ -30,13 +30,17 @@ LEAVE_WITHIN: Final = 3.0
 NO_CONFIGURATION: Final = "no configuration in the store: run `everlease config apply FILE`, or give --config-file"
 
 
+LOADING: Final = "the leases are being read from the store"
+
+
 class Settlement:
-    """Connects view, configuration, committer, membership and lifeline."""
+    """Connects view, configuration, committer, membership and lifeline. loading: the view is not complete yet."""
 
     def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate) -> None:
         self._rooms = rooms
         self._pulse = pulse
         self._gate = gate
+        self.loading = True
         rooms.view.on_presence = self._on_presence
         rooms.view.on_config = rooms.configuration.notice
         rooms.configuration.switched = self._on_configuration
@@ -55,7 +59,9 @@ class Settlement:
     def lacks(self) -> str:
         """What this node cannot begin without, "" = nothing."""
         configuration = self._rooms.configuration
-        return "" if configuration.current else configuration.error or NO_CONFIGURATION
+        if configuration.current is None:
+            return configuration.error or NO_CONFIGURATION
+        return LOADING if self.loading else ""
 
     def _on_presence(self, name: str, peer: Peer | None) -> None:
         self._rooms.membership.observe(name, peer, self._rooms.clock.boot())
