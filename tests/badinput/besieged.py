@@ -25,7 +25,7 @@ SERVER, LISTEN = "10.77.0.2", "10.99.0.1"
 RESERVED_MAC, RESERVED = bytes.fromhex("020000000010"), "10.77.0.10"
 
 SMALL = 8
-"""Addresses in the pool of the smallest subnet, 10.81.0.0/24."""
+"""Addresses in the pool of the smallest subnet, 10.81.0.0/24 (id 5)."""
 
 DOCUMENT = """\
 schema: 1
@@ -44,10 +44,11 @@ subnets:
   - {id: 3, prefix: 10.79.0.0/24, relays: [10.79.0.1], strict-relays: true, pools: [{range: 10.79.0.10-10.79.0.250}]}
   - {id: 4, prefix: 10.80.0.0/24, space: tenant, relays: [10.80.0.1], pools: [{range: 10.80.0.10-10.80.0.250}]}
   - {id: 5, prefix: 10.81.0.0/24, pools: [{range: 10.81.0.10-10.81.0.17}]}
+  - {id: 6, prefix: 10.82.0.0/16, pools: [{range: 10.82.16.0-10.82.255.250}]}
 """
 
-BURST = 1000
-"""Packets that are sent without a look at whether the node keeps up: its receive buffer holds six times as many."""
+BURST = 2000
+"""Packets that are sent without a look at whether the node keeps up: its receive buffer holds three times as many."""
 
 Totals = dict[str, int]
 
@@ -74,7 +75,7 @@ class Relay(PacketRelay):
     def __init__(self, namespace: Namespace, giaddr: str) -> None:
         super().__init__(namespace, giaddr, LISTEN)
         self.count = 0
-        self._octets = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self._octets = namespace.call(lambda: _udp("0.0.0.0", 0))
 
     def send(self, packet: v4.Packet) -> None:
         """As a relay agent does."""
@@ -99,23 +100,31 @@ class Besieged:
         self.site = Site(lab, nodes=1, members=1)
         self.node = self.site.nodes[0]
         self.node.arguments += ["--listen", LISTEN]
-        outside = lab.namespace("relay")
-        self.site.backbone.connect(outside, "eth0", address="10.99.0.200/24")
-        for network in (78, 79, 80, 81):
-            outside.ip("address", "add", f"10.{network}.0.1/24", "dev", "lo")
-            self.site.hosts[0].ip("route", "add", f"10.{network}.0.0/24", "via", "10.99.0.200")
+        outside = self._outside(lab, "relay", "10.99.0.200", 78, 79, 80, 81)
+        self._flooder = self._outside(lab, "flooder", "10.99.0.201", 82).call(lambda: _udp("10.82.0.1", 67))
         _only_switch(self.site.links["office"])
         self.site.start(DOCUMENT)
         self.link = Client(self.site.client("client", address="10.77.9.9/16"))
         self.relay = Relay(outside, "10.78.0.1")
+        self._flooded = 0
         self._last: tuple[int, Totals] = (-1, {})
         lab.on_close(self.link.close)
         lab.on_close(self.relay.close)
+        lab.on_close(self._flooder.close)
+
+    def _outside(self, lab: Lab, label: str, address: str, *networks: int) -> Namespace:
+        """A host on the backbone that is relay agent 10.N.0.1 for each of these networks."""
+        host = lab.namespace(label)
+        self.site.backbone.connect(host, "eth0", address=f"{address}/24")
+        for network in networks:
+            host.ip("address", "add", f"10.{network}.0.1/24", "dev", "lo")
+            self.site.hosts[0].ip("route", "add", f"10.{network}.0.0/24", "via", address)
+        return host
 
     @property
     def sent(self) -> int:
         """Packets put on the wire for the node."""
-        return self.link.count + self.relay.count
+        return self.link.count + self.relay.count + self._flooded
 
     # --- what came of it ----------------------------------------------------------------------------------------------
 
@@ -157,14 +166,13 @@ class Besieged:
         self.link.mac = random_mac()
         return self.link.obtain()
 
-    def flood(self, send: Callable[[bytes], None], payloads: Iterable[bytes]) -> int:
-        """Send all of them, no faster than the node takes them from its socket; how many these were."""
-        count = 0
-        for count, payload in enumerate(payloads, 1):
-            send(payload)
-            if count % BURST == 0:
+    def flood(self, payloads: Iterable[bytes]) -> None:
+        """Send all of them to the relay socket, no faster than the node takes them, from where nobody listens."""
+        for payload in payloads:
+            self._flooded += 1
+            self._flooder.sendto(payload, (LISTEN, 67))
+            if self._flooded % BURST == 0:
                 self.settled()
-        return count
 
     # --- what is left behind ------------------------------------------------------------------------------------------
 
@@ -187,8 +195,14 @@ class Besieged:
         self.node.start().wait_ready(60)
 
 
+def _udp(address: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, port))
+    return sock
+
+
 def _only_switch(switch: Switch) -> None:
-    """Where the kernel's bridge filter is loaded it would drop frames with bad IP headers before they reach the node."""
+    """The kernel's bridge filter, where it is loaded, would drop frames with bad IP headers on their way."""
     if Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists():
         switch.namespace.sysctl("net.bridge.bridge-nf-call-iptables", "0")
 

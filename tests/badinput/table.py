@@ -166,8 +166,9 @@ def _relays() -> Iterator[Case]:
 CASES = [case for make in (_identities, _lengths, _names, _containers, _sizes, _kinds, _relays) for case in make()]
 
 _CARRIED = (
-    option(12, b"name"), option(50, b"\xc0\0\2\7"), option(51, b"\0\0\1\0"), option(55, b"\1\3\6"), option(57, b"\2\x40"),
-    option(60, b"x"), option(61, b"\0id"), option(80, b""), option(81, b"\0\0\0a"), option(82, b"\1\1a"), option(118, b"\x0a\x4e\0\0"),
+    option(12, b"name"), option(50, b"\xc0\0\2\7"), option(51, b"\0\0\1\0"), option(55, b"\1\3\6"),
+    option(57, b"\2\x40"), option(60, b"x"), option(61, b"\0id"), option(80, b""), option(81, b"\0\0\0a"),
+    option(82, b"\1\1a"), option(118, b"\x0a\x4e\0\0"),
 )  # fmt: skip
 
 
