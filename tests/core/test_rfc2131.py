@@ -541,6 +541,13 @@ def test_4_3_4_a_released_address_is_free_at_once() -> None:
     assert replied(node.answer(message(v4.DISCOVER, 2))).yiaddr == ip(A)
 
 
+def test_4_3_4_a_release_by_unicast_need_not_name_the_server() -> None:
+    node = world()
+    bind(node, 1, A)
+    assert node.answer(message(v4.RELEASE, ciaddr=A)) == "malformed"
+    assert node.answer(message(v4.RELEASE, ciaddr=A), destination=ip(SERVER)) == "done"
+
+
 def test_4_3_4_a_release_has_no_reply() -> None:
     node = world()
     bind(node, 1, A)

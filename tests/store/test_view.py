@@ -7,7 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED
+from everlease.core import actions
+from everlease.core.actions import Change
+from everlease.core.lifecycle import BOUND, DECLINED, NOBODY, OFFERED, RELEASED
 from everlease.store.api import KeyValue, Result
 from everlease.store.keys import Keys, index_value
 from everlease.store.leases import DECLINE, ENDED, GIVEN_BACK, GRACE, LEASED, OFFER
@@ -149,6 +151,18 @@ def test_an_offer_does_not_touch_the_clients_index() -> None:
     assert view.address_of("default", 1, ALICE) == A
     view.committed(offer(A, expected=10), 12)
     assert view.address_of("default", 1, ALICE) == A
+
+
+def test_a_record_in_nobodys_name_has_no_index_entry_and_takes_that_of_who_had_the_address() -> None:
+    view = new_view()
+    view.committed(grant(A), 10)
+    stranger = Change(actions.DECLINE, "default", A, 1, NOBODY, 10, lease(NOBODY, DECLINED), displaced=(ALICE, 1))
+    view.committed(stranger, 11)
+    assert view.address_of("default", 1, ALICE) == 0
+    assert view.address_of("default", 1, NOBODY) == 0
+    assert view.usage.of(1)[3] == 1
+    view.committed(grant(A, BOB, 11), 12)
+    assert view.address_of("default", 1, BOB) == A
 
 
 def test_a_displaced_holder_loses_its_index_entry() -> None:

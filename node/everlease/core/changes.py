@@ -15,6 +15,7 @@ from everlease.core.actions import CHECK, DECLINE, GRANT, OFFER, RELEASE, RENEW,
 from everlease.core.lifecycle import (
     BOUND,
     DECLINED,
+    NOBODY,
     OFFERED,
     RELEASED,
     Lease,
@@ -72,6 +73,21 @@ def decline(query: Query, subnet: Subnet, address: int, row: Row, probation: int
     change = _change(query, DECLINE, subnet, address, row)
     until = max(row.expires_at, ceil(query.situation.now) + probation)
     change.lease = _lease(query, row.subnet, DECLINED, row.valid, until)
+    return change
+
+
+def found_in_use(query: Query, subnet: Subnet, address: int, row: Row | None, probation: int) -> Change:
+    """A stranger answers at an address that is on offer: a record in nobody's name, as if it had been declined.
+
+    NOBODY has no index entry; the entry of who had the address before, this client too, goes with its record.
+    """
+    now = ceil(query.situation.now)
+    until = max(row.expires_at if row is not None else 0, now + probation)
+    change = _change(query, DECLINE, subnet, address, row)
+    change.client = NOBODY
+    change.lease = Lease(NOBODY, b"", DECLINED, int(query.situation.now), until, 0, subnet.id)
+    if row is not None and query.situation.view.address_of(subnet.space, row.subnet, row.client) == address:
+        change.displaced = (row.client, row.subnet)
     return change
 
 

@@ -20,6 +20,10 @@ INFINITE = 0xFFFFFFFF
 """RFC 2131 section 3.3: the lifetime that never ends."""
 
 
+NOBODY = b""
+"""The client key of a record that is no client's: an address that a stranger uses, a record that cannot be read."""
+
+
 class Row(msgspec.Struct, gc=False):
     """What the view keeps of one address: lean, because a node holds a million of them.
 

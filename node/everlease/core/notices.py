@@ -1,4 +1,4 @@
-"""What a client tells without asking for an address: DECLINE, RELEASE, INFORM (RFC 2131 sections 4.3.3 to 4.3.5).
+"""What is told without asking for an address: DECLINE, RELEASE, INFORM (RFC 2131 sections 4.3.3 to 4.3.5), an echo.
 
 The law of this file: only who matches in client key and address changes a record, and only a record that is alive; a
 message that is forged, old or heard twice changes nothing.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from everlease.core import changes
-from everlease.core.actions import Action, Commit, Drop, Reply
+from everlease.core.actions import Action, Change, Commit, Drop, Reply
 from everlease.core.bodies import INFORM_ACK, PARAMETER_REQUEST_LIST, body_of
 from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_active
 from everlease.core.model import DISABLED
 from everlease.core.policy import policy_of
-from everlease.core.query import Query, pool_at
+from everlease.core.query import TAKEN, Query, availability, holds, pool_at
 from everlease.core.replies import Terms, destination, render, server_identifier
 from everlease.core.select import subnet_in
 from everlease.wire import v4
@@ -35,6 +35,18 @@ def decline(query: Query) -> Action:
     policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
     change = changes.decline(query, subnet, address, row, policy.decline_probation)
     return Commit(change, None, query.operation)
+
+
+def found_in_use(query: Query, address: int) -> Change | None:
+    """An address that this client was to be offered answers to an echo: nobody gets it during its probation.
+
+    None if it is somebody's by now, this client's included: then it is not for a probe to take it away.
+    """
+    subnet, row = subnet_in(query.network, address), query.row(address)
+    if subnet is None or holds(query, row) or availability(query, address) == TAKEN:
+        return None
+    policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
+    return changes.found_in_use(query, subnet, address, row, policy.decline_probation)
 
 
 def release(query: Query) -> Action:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from everlease.core import facts, notices, request
-from everlease.core.actions import Action, Drop
+from everlease.core.actions import Action, Change, Drop
 from everlease.core.answering import NOBODY, may_answer, selected_member
 from everlease.core.discover import discover
 from everlease.core.identity import client_hash, client_key
@@ -37,6 +37,12 @@ def decide(packet: Packet, situation: Situation) -> Action:
         return Drop("bootp", "bootp") if packet.bootp else Drop("not_a_request")
     query = understand(packet, situation)
     return query if isinstance(query, Drop) else handler(query)
+
+
+def found_in_use(packet: Packet, situation: Situation, address: int) -> Change | None:
+    """The change for an address that answered an echo before it was offered; None if it is not free any more."""
+    query = understand(packet, situation)
+    return None if isinstance(query, Drop) else notices.found_in_use(query, address)
 
 
 def _is_ours(situation: Situation) -> bool:
@@ -159,7 +165,8 @@ def _decline(query: Query) -> Action:
 
 def _release(query: Query) -> Action:
     server = query.packet.options.get(SERVER_IDENTIFIER)
-    if server is None or not query.packet.ciaddr:
+    # RFC 2131 table 5 wants the identifier. systemd-networkd leaves it out; what it sends to us alone is meant for us.
+    if not query.packet.ciaddr or (server is None and not is_unicast(query.situation)):
         return Drop("malformed", query.operation)
     return _silence(query, grants=False, server=server) or notices.release(query)
 

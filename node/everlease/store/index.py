@@ -1,14 +1,14 @@
 """Which address a client has in a subnet, derived from the lease rows alone; the index in etcd is never watched.
 
 Law: of several rows of one client in one subnet the newest counts, and of two of the same transaction the bound one. An
-offer does not count: it never touches the client's index in etcd. Pure.
+offer does not count: it never touches the client's index in etcd. Nobody has no entry. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from everlease.core.lifecycle import BOUND, OFFERED, Row
+from everlease.core.lifecycle import BOUND, NOBODY, OFFERED, Row
 
 _NOTHING: dict[bytes, int] = {}
 
@@ -39,7 +39,7 @@ class ClientIndex:
         """A row has been replaced."""
         if old is not None and not _same_claim(old, new):
             self._drop(address, old.subnet, old.client)
-        if new is not None and new.state != OFFERED:
+        if new is not None and new.state != OFFERED and new.client != NOBODY:
             self._claim(address, new.subnet, new.client)
 
     def _claim(self, address: int, subnet: int, client: bytes) -> None:

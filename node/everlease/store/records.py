@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from everlease.core.lifecycle import DECLINED, STATE_NAMES, Lease, Row
+from everlease.core.lifecycle import DECLINED, NOBODY, STATE_NAMES, Lease, Row
 from everlease.core.model import Parameters, Reservation
 from everlease.errors import StoreError
 
@@ -210,7 +210,7 @@ def row_of(lease: Lease, revision: int) -> Row:
 
 def unreadable_row(revision: int) -> Row:
     """Stands for a record that cannot be read: the address is out of use until somebody mends it."""
-    return Row(b"", UNREADABLE_UNTIL, revision, DECLINED, 0, 0, 0)
+    return Row(NOBODY, UNREADABLE_UNTIL, revision, DECLINED, 0, 0, 0)
 
 
 def encode(record: Presence | Current | ReservationRecord) -> bytes:
