@@ -49,6 +49,7 @@ _OPTIONS: Final = (
     ("grpc.max_send_message_length", LARGEST_REQUEST),
     ("grpc.max_concurrent_streams", 32),
     ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.server_handshake_timeout_ms", 5_000),  # two minutes by default, and each one holds an open file
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),  # half-open connections go after a minute
     ("grpc.keepalive_timeout_ms", 10_000),

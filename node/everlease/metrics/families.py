@@ -19,6 +19,7 @@ from everlease.metrics.usage import ROW_STATES, Usages
 from everlease.runtime.counters import Histogram
 from everlease.runtime.lifeline import STATES
 from everlease.runtime.rooms import Rooms
+from everlease.store.api import ALARMS, DEFAULT_QUOTA, Report
 
 _NOWHERE: Final = CollectorRegistry()
 _LIBRARY: Final = (ProcessCollector(registry=_NOWHERE), PlatformCollector(registry=_NOWHERE), GCCollector(_NOWHERE))
@@ -34,7 +35,7 @@ def collect(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
     yield from _view(rooms)
     yield from _config(rooms)
     yield from _pools(rooms, usages)
-    yield from _build()
+    yield from _build(rooms)
     for collector in _LIBRARY:
         yield from collector.collect()
 
@@ -59,13 +60,23 @@ def _packets(rooms: Rooms) -> Iterator[Metric]:
     yield from counter("everlease_packets_received", "DHCP packets received.", by("operation", received))
     yield from counter("everlease_packets_sent", "DHCP replies handed to the kernel.", by("operation", sent))
     yield from counter("everlease_packets_dropped", "Packets that got no reply, by reason.", by("reason", dropped))
-    yield from counter(
-        "everlease_takeovers",
-        "Clients of another node that this node answered after a retransmission.",
-        [({"link": link, "from": owner}, count) for (link, owner), count in counters.takeovers.items()],
-    )
+    unsent = by("reason", counters.unsent)
+    yield from counter("everlease_packets_unsent", "Replies that the kernel refused to send, by reason.", unsent)
+    words = "Clients of another node that this node answered after a retransmission."
+    taken = [({"link": link, "from": owner}, count) for (link, owner), count in _takeovers(rooms).items()]
+    yield from counter("everlease_takeovers", words, taken)
+    pings = by("result", counters.pings)
+    yield from counter("everlease_ping_checks", "Addresses probed by ICMP echo before an offer, by result.", pings)
     lost = alone(counters.log_lost)
     yield from counter("everlease_log_lines_lost", "Log lines dropped because nobody read them.", lost)
+
+
+def _takeovers(rooms: Rooms) -> dict[tuple[str, str], int]:
+    """Those that happened, and none from each node that is known, on each link that is served."""
+    membership = rooms.membership
+    links = [*membership.places, *(["relay"] if "" in membership.links else [])]
+    known = dict.fromkeys([(link, name) for link in links for name in membership.members], 0)
+    return known | rooms.counters.takeovers
 
 
 def _commits(rooms: Rooms) -> Iterator[Metric]:
@@ -108,11 +119,32 @@ def _node(rooms: Rooms) -> Iterator[Metric]:
 def _members(rooms: Rooms) -> Iterator[Metric]:
     up = [({"member": member}, float(rooms.store.is_up(member))) for member in rooms.store.rank()]
     yield from gauge("everlease_store_member_up", "Whether a store member answers.", up)
+    told = _reports(rooms)
+    sizes = [({"member": member}, float(report.size)) for member, report in told.items()]
+    yield from gauge("everlease_store_size_bytes", "A member's database, as it says.", sizes)
+    config = rooms.configuration.current
+    quota = (config.cluster.store_quota if config else None) or DEFAULT_QUOTA
+    yield from gauge("everlease_store_quota_bytes", "What a member's database may grow to.", alone(quota))
+    alarms = [
+        ({"member": member, "alarm": alarm}, float(alarm in report.alarms))
+        for member, report in told.items()
+        for alarm in ALARMS
+    ]
+    yield from gauge("everlease_store_alarm", "1 while a member has raised an alarm.", alarms)
 
 
-def _build() -> Iterator[Metric]:
-    labels = {"version": __version__, "python": platform.python_version()}
-    yield from gauge("everlease_build_info", "What runs here.", [(labels, 1.0)])
+def _reports(rooms: Rooms) -> dict[str, Report]:
+    """What the members said of themselves when they were probed last: nobody is asked now."""
+    told = {member: rooms.store.report(member) for member in sorted(rooms.store.rank())}
+    return {member: report for member, report in told.items() if report is not None}
+
+
+def _build(rooms: Rooms) -> Iterator[Metric]:
+    etcd = ",".join(sorted({report.version for report in _reports(rooms).values()}))
+    labels = {"version": __version__, "python": platform.python_version(), "etcd": etcd}
+    yield from gauge(
+        "everlease_build_info", "What runs here, and the versions of the store's members.", [(labels, 1.0)]
+    )
 
 
 def _view(rooms: Rooms) -> Iterator[Metric]:
@@ -123,6 +155,10 @@ def _view(rooms: Rooms) -> Iterator[Metric]:
     lag = alone(rooms.clock.boot() - rooms.lifeline.echo_at)
     yield from gauge("everlease_view_lag_seconds", "Age of the echo: how old the view may be at most.", lag)
     yield from gauge("everlease_view_revision", "etcd's revision that the view has reached.", alone(view.revision))
+    words = "Records in etcd that this node could not read; the addresses of leases among them are out of use."
+    yield from counter("everlease_view_unreadable_records", words, alone(view.unreadable))
+    reloads = alone(max(view.loads - 1, 0))
+    yield from counter("everlease_view_reloads", "How often the view was read again as a whole.", reloads)
 
 
 def _config(rooms: Rooms) -> Iterator[Metric]:
