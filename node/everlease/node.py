@@ -37,6 +37,7 @@ from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.service import SERVER_PORT, Served, Service
 from everlease.runtime.settle import Settlement
+from everlease.runtime.sockets import Tally
 from everlease.runtime.sweeper import Sweeper
 from everlease.store.api import Unavailable
 from everlease.store.channel import Credentials
@@ -169,7 +170,8 @@ class Node:
         self.rooms = _furnish(settings, self._store, counters, self._boot_id)
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
-        self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, counters.dropped)
+        tally = Tally(counters.dropped, counters.unsent)
+        self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, tally)
         self.service.identifier = settings.server_identifier
         self.settlement = Settlement(self.rooms, self.pulse, self._gate)
 

@@ -7,21 +7,57 @@ import re
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from admin.furnished import furnish, lease, neighbour, office, put_leases
+from admin.furnished import furnish, lease, neighbour, office, put_leases, serve_link
 from everlease.core.actions import DROP_REASONS, OPERATIONS, RESULTS
 from everlease.metrics import Usages, collect, text
 from everlease.metrics.shapes import SLICE, counter, gauge
 from everlease.runtime.rooms import Rooms
+from everlease.runtime.sockets import UNSENT
+from everlease.store.api import Report
+from everlease.store.memory import MemoryStore
 
 PROMISED = {
-    "everlease_lease_duration_seconds", "everlease_lease_phase_seconds", "everlease_packets_received",
-    "everlease_packets_sent", "everlease_packets_dropped", "everlease_commit_batch_size",
-    "everlease_commit_conflicts", "everlease_commit_queue_length", "everlease_node_state",
-    "everlease_presence_age_seconds", "everlease_owned_buckets", "everlease_clock_offset_seconds",
-    "everlease_view_leases", "everlease_view_lag_seconds", "everlease_view_revision", "everlease_pool_addresses",
-    "everlease_config_revision", "everlease_config_errors", "everlease_store_member_up", "everlease_build_info",
-}  # fmt: skip
-"""Those of the published interface that exist on a node which has just started (counters without their `_total`)."""
+    "everlease_lease_duration_seconds": "family operation result",
+    "everlease_lease_phase_seconds": "family phase",
+    "everlease_packets_received": "family operation",
+    "everlease_packets_sent": "family operation",
+    "everlease_packets_dropped": "family reason",
+    "everlease_packets_unsent": "family reason",
+    "everlease_commit_duration_seconds": "member result",
+    "everlease_commit_batch_size": "",
+    "everlease_commit_hedges": "member",
+    "everlease_commit_conflicts": "",
+    "everlease_commit_queue_length": "",
+    "everlease_records_swept": "",
+    "everlease_log_lines_lost": "",
+    "everlease_node_state": "state",
+    "everlease_presence_age_seconds": "node",
+    "everlease_owned_buckets": "",
+    "everlease_clock_offset_seconds": "",
+    "everlease_view_leases": "family state",
+    "everlease_view_lag_seconds": "",
+    "everlease_view_revision": "",
+    "everlease_view_reloads": "",
+    "everlease_view_unreadable_records": "",
+    "everlease_ping_checks": "family result",
+    "everlease_pool_addresses": "subnet family state",
+    "everlease_takeovers": "link from",
+    "everlease_config_revision": "",
+    "everlease_config_errors": "",
+    "everlease_store_member_up": "member",
+    "everlease_store_size_bytes": "member",
+    "everlease_store_quota_bytes": "",
+    "everlease_store_alarm": "member alarm",
+    "everlease_build_info": "version python etcd",
+}
+"""Every metric of the published interface and its labels (counters without their `_total`)."""
+
+
+class Told(MemoryStore):
+    """A member that has been probed."""
+
+    def report(self, member: str) -> Report | None:
+        return Report("3.4.23", 20480, frozenset({"NOSPACE"}))
 
 
 def scrape(rooms: Rooms) -> dict[str, Metric]:
@@ -40,17 +76,58 @@ def value(families: dict[str, Metric], name: str, **labels: str) -> float:
     return found
 
 
+async def test_the_metrics_and_their_labels_are_those_that_are_promised() -> None:
+    rooms = furnish(store=Told())
+    await office(rooms)
+    serve_link(rooms)
+    neighbour(rooms)
+    found = {
+        name: {frozenset(sample.labels) - {"le"} for sample in family.samples}
+        for name, family in scrape(rooms).items()
+        if name.startswith("everlease_")
+    }
+    assert found == {name: {frozenset(labels.split())} for name, labels in PROMISED.items()}
+
+
 def test_a_new_node_without_a_configuration_has_its_metrics() -> None:
     families = scrape(furnish())
-    assert PROMISED - {"everlease_pool_addresses"} <= families.keys()
+    later = {"pool_addresses", "takeovers", "store_size_bytes", "store_alarm"}  # nothing is known of these yet
+    assert PROMISED.keys() - {f"everlease_{name}" for name in later} <= families.keys()
     assert value(families, "everlease_config_revision") == 0
+    assert value(families, "everlease_store_quota_bytes") == 2 << 30
+
+
+def test_members_are_told_by_what_they_said_when_they_were_probed() -> None:
+    families = scrape(furnish(store=Told()))
+    assert value(families, "everlease_store_size_bytes", member="memory") == 20480
+    assert value(families, "everlease_store_alarm", member="memory", alarm="NOSPACE") == 1
+    assert value(families, "everlease_store_alarm", member="memory", alarm="CORRUPT") == 0
+    (build,) = families["everlease_build_info"].samples
+    assert build.labels["etcd"] == "3.4.23"
+
+
+async def test_the_quota_is_the_configurations_where_it_names_one() -> None:
+    rooms = furnish()
+    await office(rooms, "cluster: {store-quota: 8GiB}\nsubnets: []")
+    assert value(scrape(rooms), "everlease_store_quota_bytes") == 8 << 30
+
+
+def test_a_view_that_was_read_again_is_counted(rooms: Rooms) -> None:
+    for reloads in range(3):
+        for _ in rooms.view.finish(rooms.view.begin(7)):
+            pass
+        assert value(scrape(rooms), "everlease_view_reloads_total") == reloads
 
 
 def test_every_known_label_is_there_at_zero(rooms: Rooms) -> None:
     families = scrape(rooms)
-    assert families.keys() >= PROMISED
     for reason in DROP_REASONS:
         assert value(families, "everlease_packets_dropped_total", family="v4", reason=reason) == 0
+    for reason in UNSENT:
+        assert value(families, "everlease_packets_unsent_total", family="v4", reason=reason) == 0
+    assert value(families, "everlease_commit_hedges_total", member="memory") == 0
+    for member, result in (("memory", "committed"), ("memory", "fenced"), ("", "unknown"), ("", "refused")):
+        assert value(families, "everlease_commit_duration_seconds_count", member=member, result=result) == 0
     for operation in OPERATIONS:
         assert value(families, "everlease_packets_received_total", family="v4", operation=operation) == 0
         for result in RESULTS:
@@ -70,6 +147,11 @@ def test_a_histogram_is_cumulative_and_ends_with_its_count(rooms: Rooms) -> None
     ]
     assert buckets[:4] == [1, 1, 1, 3] and buckets[-1] == 4 and buckets == sorted(buckets)
     assert value(families, "everlease_lease_duration_seconds_count", **labels) == 4
+
+
+def test_takeovers_from_each_known_node_begin_at_zero(rooms: Rooms) -> None:
+    neighbour(rooms)
+    assert value(scrape(rooms), "everlease_takeovers_total", link="office", **{"from": "n2"}) == 0
 
 
 def test_counters_by_member_link_and_node_appear_as_they_happen(rooms: Rooms) -> None:

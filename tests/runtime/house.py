@@ -29,7 +29,7 @@ from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Datagram
-from everlease.store.api import BatchResult, Page, StoreError, Unavailable, WatchBatch
+from everlease.store.api import BatchResult, Page, Report, StoreError, Unavailable, WatchBatch
 from everlease.store.configuration import Documents
 from everlease.store.keys import Keys
 from everlease.store.loader import Loader
@@ -88,6 +88,9 @@ class Weather:
 
     def latency(self, member: str) -> float:
         return 0.001
+
+    def report(self, member: str) -> Report | None:
+        return None
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         return self.leaderless

@@ -140,7 +140,7 @@ async def test_a_batch_without_an_answer_goes_to_another_member_as_well() -> Non
     await asyncio.sleep(0.35)
     assert bench.outcomes == [(TEN, COMMITTED)]
     assert bench.weather.asked == ["a", "b"]
-    assert bench.counters.hedges == {"a": 1}
+    assert bench.counters.hedges["a"] == sum(bench.counters.hedges.values()) == 1
 
 
 async def test_hedges_stop_when_their_share_is_used_up() -> None:

@@ -14,9 +14,9 @@ from everlease.errors import ConfigError
 from everlease.lab.etcd import EtcdCluster, EtcdOptions, free_ports
 from everlease.lab.processes import Process, run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
-from everlease.store.api import Compacted, NoSpace, Unavailable, WatchBatch
+from everlease.store.api import Compacted, NoSpace, Report, Unavailable, WatchBatch
 from everlease.store.channel import Credentials, target_of
-from everlease.store.etcd import EtcdStore
+from everlease.store.etcd import EtcdStore, report_of
 from everlease.store.keys import Keys
 from everlease.store.maintenance import Maintenance
 from everlease.store.txn import Leaf, single
@@ -104,7 +104,21 @@ async def test_a_full_quota_is_no_space_and_not_a_bad_request(start_etcd: Callab
             await store.batch(flat.SerializeToString(), 5.0)
             await asyncio.sleep(0.1)  # etcd looks at its size only when it writes, every 100 ms
     assert (await store.status(cluster.endpoints[0])).errors
+    assert store.report(cluster.endpoints[0]) is None
+    store.start_probing()
+    await until(lambda: store.report(cluster.endpoints[0]) is not None)
+    report = store.report(cluster.endpoints[0])
+    assert report is not None
+    assert (report.alarms, report.size > 0) == (frozenset({"NOSPACE"}), True)
+    assert report.version.startswith("3.")
     await store.close()
+
+
+def test_an_alarm_is_told_of_the_member_that_raised_it() -> None:
+    header = pb.ResponseHeader(member_id=7)
+    texts = ["memberID:7 alarm:NOSPACE ", "memberID:8 alarm:CORRUPT ", "etcdserver: no leader"]
+    report = report_of(pb.StatusResponse(header=header, version="3.5.9", db_size=9, errors=texts))
+    assert report == Report("3.5.9", 9, frozenset({"NOSPACE"}))
 
 
 async def test_reads_are_not_taken_for_stale_because_commits_overtake_them(etcd: EtcdScope) -> None:

@@ -145,7 +145,7 @@ async def test_a_compaction_under_the_watch_leads_to_a_reload(start_etcd: Callab
         await other.compact(newest)
         await other.close()
         await node.until(lambda: node.view.row("default", B))
-        await node.until(lambda: node.loader.loads == 2)
+        await node.until(lambda: node.view.loads == 2)
 
 
 async def test_a_watch_from_a_compacted_revision_leads_to_a_reload() -> None:
@@ -154,7 +154,7 @@ async def test_a_watch_from_a_compacted_revision_leads_to_a_reload() -> None:
     await node.grant(A, ALICE)
     await node.store.compact(await node.grant(B, BOB))
     task = asyncio.create_task(node.loader.run())
-    await node.until(lambda: node.loader.loads == 2)
+    await node.until(lambda: node.view.loads == 2)
     assert len(node.view) == 2
     task.cancel()
 
@@ -182,7 +182,7 @@ async def test_a_watch_survives_the_loss_of_its_member(start_etcd: Callable[...,
             assert node.view.row("default", A + number).client == client
             cluster.start_member(number)
             cluster.wait_healthy()
-        assert node.loader.loads == 1
+        assert node.view.loads == 1
 
 
 @pytest.mark.etcd

@@ -35,6 +35,7 @@ class Carrier:
         self._counters = counters
         self._boot = boot
         self.hedges = _HEDGES_SAVED
+        counters.know_members(store.rank())
 
     async def carry(self, request: Callable[[], bytes], started: float) -> BatchResult:
         """Send until there is an answer. `request` makes the bytes of each try, for the fences move on.

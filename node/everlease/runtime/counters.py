@@ -7,10 +7,11 @@ every known label exists from the start, at zero. Names and labels are those tha
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from everlease.core.actions import DROP_REASONS, OPERATIONS, RESULTS
+from everlease.runtime.sockets import UNSENT
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Bounds of every histogram of durations, in seconds."""
@@ -22,7 +23,13 @@ PHASES: Final = ("socket", "decide", "queue", "commit", "send")
 """Label values of `phase`: in the kernel's queue, deciding, waiting for a batch, in etcd, leaving."""
 
 COMMIT_RESULTS: Final = ("committed", "fenced", "unknown", "refused")
-"""Label values of `result` of a batch: refused = the store would not take it (bad request, no space)."""
+"""Label values of `result` of a batch: refused = the store would not take it (bad request, no space).
+What is unknown or refused is nobody's: its member is ""."""
+
+SILENT, IN_USE, BELIEVED, UNPROBED = "silent", "in_use", "believed", "unprobed"
+PINGS: Final = (SILENT, IN_USE, BELIEVED, UNPROBED)
+"""Label values of `result` of a ping check: no answer; somebody else's; silent a short time ago; not asked (no socket
+allowed, or too many at once)."""
 
 
 class Histogram:
@@ -51,28 +58,39 @@ class Counters:
 
     received, sent: by operation; dropped: by reason; durations: by (operation, result), kernel receive to reply sent;
     phases: by phase; commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
-    config_errors: revisions that could not be loaded; log_lost: log lines dropped because nobody read them.
+    pings: addresses probed before an offer, by result;
+    unsent: replies that the kernel refused, by reason; config_errors: revisions that could not be loaded; log_lost: log
+    lines dropped because nobody read them.
     """
 
     __slots__ = (
         "batch_size", "commits", "config_errors", "conflicts", "dropped", "durations", "hedges", "log_lost", "phases",
-        "received", "sent", "swept", "takeovers",
+        "pings", "received", "sent", "swept", "takeovers", "unsent",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.received = dict.fromkeys(OPERATIONS, 0)
         self.sent = dict.fromkeys(OPERATIONS, 0)
+        self.unsent = dict.fromkeys(UNSENT, 0)
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.durations = {(operation, result): Histogram() for operation in OPERATIONS for result in RESULTS}
         self.phases = {phase: Histogram() for phase in PHASES}
-        self.commits: dict[tuple[str, str], Histogram] = {}
+        self.commits = {("", result): Histogram() for result in ("unknown", "refused")}
         self.batch_size = Histogram(BATCH_SIZES)
         self.hedges: dict[str, int] = {}
         self.takeovers: dict[tuple[str, str], int] = {}
+        self.pings = dict.fromkeys(PINGS, 0)
         self.conflicts = 0
         self.config_errors = 0
         self.log_lost = 0
         self.swept = 0
+
+    def know_members(self, members: Iterable[str]) -> None:
+        """The store's members as they are configured: their counters begin at zero."""
+        for member in members:
+            self.hedges.setdefault(member, 0)
+            for result in ("committed", "fenced"):
+                self.commits.setdefault((member, result), Histogram())
 
     def committed(self, member: str, result: str, seconds: float) -> None:
         """Count one batch's outcome; result: one of COMMIT_RESULTS."""

@@ -57,7 +57,7 @@ class LinkEndpoint:
     def __init__(self, label: str, info: InterfaceInfo, udp: UdpEndpoint) -> None:
         self.label: str | None = label
         self.dropped = udp.dropped
-        self.unsent: dict[str, int] = {}
+        self.unsent = udp.unsent
         self._clock = ReceiveClock()
         with opening(f"interface {info.name}"):
             self._socket = _open(info)
@@ -71,6 +71,7 @@ class LinkEndpoint:
         self.addresses = frozenset(address for address, _ in info.addresses)
         self.address = info.addresses[0][0] if info.addresses else 0
         self.mtu = info.mtu
+        self.index = info.index
         self._mac = info.mac
         # That the interface was down is remembered as an error, and loops give up a socket that has one.
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -12,21 +12,21 @@ from collections.abc import Callable
 from everlease.errors import ConfigError
 from everlease.runtime.ethernet import LinkEndpoint
 from everlease.runtime.interfaces import InterfaceInfo, describe
-from everlease.runtime.sockets import Ports
+from everlease.runtime.sockets import Ports, Tally
 from everlease.runtime.udp import UdpEndpoint
 
 
 class Link:
     """One `--interface [LABEL=]IF`. label: the link's name in the configuration; name: the interface's.
 
-    dropped: the node's table of drops by reason (see `sockets.Endpoint`); None = a table of its own.
+    tally: the node's tables of drops by reason (see `sockets.Endpoint`); None = tables of its own.
     """
 
-    def __init__(self, label: str, name: str, ports: Ports, dropped: dict[str, int] | None = None) -> None:
+    def __init__(self, label: str, name: str, ports: Ports, tally: Tally | None = None) -> None:
         self.label = label
         self.name = name
         self._ports = ports
-        self._dropped = dropped
+        self._tally = tally
         self._info: InterfaceInfo | None = None
         self.endpoints: tuple[LinkEndpoint, UdpEndpoint] | tuple[()] = ()
 
@@ -38,7 +38,7 @@ class Link:
     def open(self) -> None:
         """Open both sockets. Raises ConfigError, in one line, if the interface is missing or may not be opened."""
         info = describe(self.name)
-        udp = UdpEndpoint(self.label, info, self._ports, self._dropped)
+        udp = UdpEndpoint(self.label, info, self._ports, self._tally)
         try:
             self.endpoints = (LinkEndpoint(self.label, info, udp), udp)
         except ConfigError:

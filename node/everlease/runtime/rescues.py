@@ -46,7 +46,7 @@ class Rescues:
         if change.kind == GRANT and copies >= 2:
             owner = owner or _owner(change.client, peers)
         if owner and owner != peers.me and not self._was_behind():
-            self._counters.took_over(where[0], owner)
+            self._counters.took_over(where[0] or "relay", owner)
             self._membership.take_over(*where, owner)
 
 

@@ -14,7 +14,7 @@ from everlease.runtime.interfaces import LinkMonitor
 from everlease.runtime.links import Link
 from everlease.runtime.membership import Membership
 from everlease.runtime.responder import Responder
-from everlease.runtime.sockets import Endpoint, Ports
+from everlease.runtime.sockets import Endpoint, Ports, Tally
 from everlease.runtime.udp import ListenEndpoint
 from everlease.store.records import dotted
 
@@ -32,16 +32,14 @@ class Served:
 class Service:
     """Opens what the flags name, reads it, and tells membership. `changed` is called when a link came or went.
 
-    dropped: the node's counters by reason, for packets that a socket drops before they are parsed.
+    tally: the node's counters by reason, of packets that a socket drops before they are parsed, or cannot send.
     """
 
-    def __init__(
-        self, responder: Responder, membership: Membership, changed: Callable[[], None], dropped: dict[str, int]
-    ) -> None:
+    def __init__(self, responder: Responder, membership: Membership, changed: Callable[[], None], tally: Tally) -> None:
         self._responder = responder
         self._membership = membership
         self._changed = changed
-        self._dropped = dropped
+        self._tally = tally
         self._ports = Ports()
         self._named: dict[str, str] = {}
         self._links: dict[str, Link] = {}
@@ -54,10 +52,10 @@ class Service:
         for served in links:
             label = served.label or served.interface
             self._named[label] = served.label
-            link = self._links[served.interface] = Link(label, served.interface, self._ports, self._dropped)
+            link = self._links[served.interface] = Link(label, served.interface, self._ports, self._tally)
             link.open()
         for address, port in listens:
-            self._listens.append(ListenEndpoint(address, port, self._ports, self._dropped))
+            self._listens.append(ListenEndpoint(address, port, self._ports, self._tally))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read from now on."""

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from struct import Struct
 from typing import Final, Protocol
@@ -53,8 +53,9 @@ class Endpoint(Protocol):
     """A socket that packets come in by, and the way back to whoever sent them.
 
     label: the link's, None for `--listen`; address: own primary IPv4 address there, 0 = none; addresses: all own ones;
-    interface: the same as (address, prefix length), () for `--listen`; mtu: octets of IP.
-    dropped, unsent: counts by reason, monotone; read them, never write. `dropped` may be the node's own table, given at
+    interface: the same as (address, prefix length), () for `--listen`; mtu: octets of IP; index: the interface's,
+    0 for `--listen`.
+    dropped, unsent: counts by reason, monotone; read them, never write. They may be the node's own tables, given at
     opening, with every one of `REASONS` in it.
     """
 
@@ -63,6 +64,7 @@ class Endpoint(Protocol):
     addresses: frozenset[int]
     interface: tuple[tuple[int, int], ...]
     mtu: int
+    index: int
     dropped: dict[str, int]
     unsent: dict[str, int]
 
@@ -191,6 +193,18 @@ _SEND_REASONS: Final = {
     errno.EINVAL: "bad_source",
     errno.EADDRNOTAVAIL: "bad_source",
 }
+
+
+UNSENT: Final = (*dict.fromkeys(_SEND_REASONS.values()), "no_link", "other")
+"""Label values of everlease_packets_unsent_total."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a node's sockets count by reason. dropped: before anybody parses; unsent: refused by the kernel."""
+
+    dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    unsent: dict[str, int] = field(default_factory=dict)
 
 
 def count_unsent(unsent: dict[str, int], error: OSError) -> None:

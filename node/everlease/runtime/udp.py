@@ -15,12 +15,12 @@ from everlease.runtime import bpf
 from everlease.runtime.interfaces import InterfaceInfo
 from everlease.runtime.sockets import (
     LARGEST,
-    REASONS,
     SO_TIMESTAMPNS,
     Datagram,
     FrameSender,
     Ports,
     ReceiveClock,
+    Tally,
     count_unsent,
     opening,
     prepare,
@@ -38,9 +38,9 @@ _ETHERNET_MTU: Final = 1500
 class _UdpSocket:
     """What both endpoints do: drain with stamps and destinations, send from a chosen address."""
 
-    def __init__(self, sock: socket.socket, dropped: dict[str, int] | None) -> None:
-        self.dropped = dict.fromkeys(REASONS, 0) if dropped is None else dropped
-        self.unsent: dict[str, int] = {}
+    def __init__(self, sock: socket.socket, tally: Tally | None) -> None:
+        tally = tally or Tally()
+        self.dropped, self.unsent = tally.dropped, tally.unsent
         self._socket = sock
         self._clock = ReceiveClock()
 
@@ -99,8 +99,8 @@ class UdpEndpoint(_UdpSocket):
     or a service address on `lo`, is served too, and it works in a VRF.
     """
 
-    def __init__(self, label: str, info: InterfaceInfo, ports: Ports, dropped: dict[str, int] | None = None) -> None:
-        super().__init__(_open(0, bpf.SERVER_PORT, ports, info), dropped)
+    def __init__(self, label: str, info: InterfaceInfo, ports: Ports, tally: Tally | None = None) -> None:
+        super().__init__(_open(0, bpf.SERVER_PORT, ports, info), tally)
         self.label: str | None = label
         self.frames: FrameSender | None = None
         self.learn(info)
@@ -111,6 +111,7 @@ class UdpEndpoint(_UdpSocket):
         self.addresses = frozenset(address for address, _ in info.addresses)
         self.address = info.addresses[0][0] if info.addresses else 0
         self.mtu = info.mtu
+        self.index = info.index
         bpf.attach(self._socket, bpf.for_udp(info.broadcasts))
 
     def send_frame(self, payload: bytes, hardware: bytes, address: int, source: int, port: int = 68) -> bool:
@@ -124,13 +125,14 @@ class ListenEndpoint(_UdpSocket):
     Broadcasts are left to links. Raises ConfigError, in one line, if it cannot be bound.
     """
 
-    def __init__(self, address: int, port: int, ports: Ports, dropped: dict[str, int] | None = None) -> None:
-        super().__init__(_open(address, port, ports, None), dropped)
+    def __init__(self, address: int, port: int, ports: Ports, tally: Tally | None = None) -> None:
+        super().__init__(_open(address, port, ports, None), tally)
         self.label: str | None = None
         self.address = address
         self.addresses = frozenset({address} if address else ())
         self.interface: tuple[tuple[int, int], ...] = ()
         self.mtu = _ETHERNET_MTU
+        self.index = 0
 
     def send_frame(self, payload: bytes, hardware: bytes, address: int, source: int, port: int = 68) -> bool:
         """There is no link here: counted, and False."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -95,6 +95,22 @@ class WatchBatch:
     cluster: int = 0
 
 
+ALARMS: Final = ("NOSPACE", "CORRUPT")
+"""What a member may raise."""
+
+DEFAULT_QUOTA: Final = 2 << 30
+"""Bytes of a member's database, unless etcd is given --quota-backend-bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a member said of itself last. version: etcd's; size: bytes of its database; alarms: those it has raised."""
+
+    version: str
+    size: int
+    alarms: frozenset[str] = frozenset()
+
+
 class Store(Protocol):
     """etcd as the node sees it: `store.etcd` for real, `store.memory` in tests. Deadlines are seconds.
 
@@ -120,6 +136,9 @@ class Store(Protocol):
 
     def latency(self, member: str) -> float:
         """Running mean of the member's answers, seconds."""
+
+    def report(self, member: str) -> Report | None:
+        """What the member said of itself when it was probed last; None = nothing yet."""
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """Whether members that can be reached say that the store has no leader; False if none can be."""

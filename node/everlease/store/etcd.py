@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ import grpc.aio
 from everlease.errors import StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import txn
-from everlease.store.api import BatchResult, KeyValue, Page, Unavailable, WatchBatch
+from everlease.store.api import BatchResult, KeyValue, Page, Report, Unavailable, WatchBatch
 from everlease.store.channel import Channel, Credentials, Unauthenticated, store_error
 from everlease.store.freshness import Freshness
 from everlease.store.members import Members
@@ -37,6 +38,7 @@ LEAVE_AFTER = 10.0
 LOOK_EVERY = 0.25
 """Seconds between two looks at the health of the member that a silent watch is on."""
 
+_ALARM = re.compile(r"memberID:\s*(\d+)\s+alarm:\s*(\w+)")
 _HAS_LEADER = ("hasleader", "true")
 
 
@@ -49,6 +51,7 @@ class EtcdStore:
         self._credentials = credentials = credentials or Credentials()
         self._channels = {endpoint: Channel(endpoint, credentials) for endpoint in endpoints}
         self._members = Members(endpoints)
+        self._reports: dict[str, Report] = {}
         self._token = ""
         self._signing_in: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
@@ -69,6 +72,10 @@ class EtcdStore:
         """Running mean of the member's answers, seconds."""
         return self._members.latency(member)
 
+    def report(self, member: str) -> Report | None:
+        """What the member said of itself when it was probed last; None = nothing yet."""
+        return self._reports.get(member)
+
     def start_probing(self) -> None:
         """Ask every member something harmless each second, so that idle and ejected ones can prove themselves."""
         if self._prober is None:
@@ -76,7 +83,8 @@ class EtcdStore:
 
     async def _probe_for_ever(self) -> None:
         while True:
-            await asyncio.gather(*(self._probe(name) for name in self._members.to_probe(time.monotonic())))
+            names = self._members.to_probe(time.monotonic())
+            await asyncio.gather(*map(self._probe, names), *map(self._hear, names))
             await asyncio.sleep(PROBE_EVERY)
 
     async def _probe(self, member: str) -> None:
@@ -85,21 +93,29 @@ class EtcdStore:
         with contextlib.suppress(StoreError):
             await self._call(member, lambda channel: channel.range, request, PROBE_DEADLINE)
 
+    async def _hear(self, member: str) -> None:
+        with contextlib.suppress(StoreError):
+            self._reports[member] = report_of(await self.status(member, PROBE_DEADLINE))
+
     # --- calls -----------------------------------------------------------------------------------------------------
 
-    async def _call(self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float) -> Any:
-        """One call to one member; authenticates and repeats it once if etcd asks for that."""
+    async def _call(
+        self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float, *, tell: bool = True
+    ) -> Any:
+        """One call to one member; authenticates and repeats it once if etcd asks for that. tell: of its health."""
         token = self._token
         try:
-            return await self._attempt(member, pick, request, deadline)
+            return await self._attempt(member, pick, request, deadline, tell=tell)
         except Unauthenticated:
             await self._sign_in(member, deadline, token)
         try:
-            return await self._attempt(member, pick, request, deadline)
+            return await self._attempt(member, pick, request, deadline, tell=tell)
         except Unauthenticated as refused:
             raise Unavailable(str(refused)) from refused
 
-    async def _attempt(self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float) -> Any:
+    async def _attempt(
+        self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float, *, tell: bool
+    ) -> Any:
         started = time.monotonic()
         metadata = (("token", self._token),) if self._token else None
         method = pick(self._channels[member])
@@ -108,10 +124,11 @@ class EtcdStore:
         except grpc.aio.AioRpcError as error:
             failure = store_error(error)
             now = time.monotonic()
-            if isinstance(failure, Unavailable):
+            if tell and isinstance(failure, Unavailable):
                 self._members.missed(member, now - started, now)
             raise failure from error
-        self._members.answered(member, time.monotonic() - started)
+        if tell:
+            self._members.answered(member, time.monotonic() - started)
         return answer
 
     async def _sign_in(self, member: str, deadline: float, refused: str) -> None:
@@ -178,7 +195,8 @@ class EtcdStore:
 
     async def status(self, member: str, deadline: float = 1.0) -> pb.StatusResponse:
         """What a member says of itself: leader (0 = none), db_size, errors (alarms), version. Raises Unavailable."""
-        return await self._call(member, lambda channel: channel.status, pb.StatusRequest(), deadline)
+        # A member whose disk hangs answers this at once: it proves nothing.
+        return await self._call(member, lambda channel: channel.status, pb.StatusRequest(), deadline, tell=False)
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """Whether a member that can be reached says that the store has no leader."""
@@ -252,6 +270,13 @@ class EtcdStore:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+def report_of(answer: pb.StatusResponse) -> Report:
+    """A status in our words: every member tells the alarms of all, as `memberID:7 alarm:NOSPACE`."""
+    raised = (_ALARM.search(text) for text in answer.errors)
+    mine = frozenset(found[2] for found in raised if found and int(found[1]) == answer.header.member_id)
+    return Report(answer.version, answer.db_size, mine)
 
 
 async def _leave(channel: Channel) -> None:

@@ -39,7 +39,7 @@ class Source(Store, Protocol):
 class Loader:
     """Runs the view. loaded: set while the view is complete (it may be a moment old: freshness is proved by the echo).
 
-    loads: how often it was loaded. on_rollback(): called after the view has been emptied into its ghosts.
+    on_rollback(): called after the view has been emptied into its ghosts.
     """
 
     def __init__(self, store: Source, keys: Keys, view: View, prefixes: Callable[[], Prefixes]) -> None:
@@ -50,7 +50,6 @@ class Loader:
         self._rolled_back = asyncio.Event()
         self._loading = asyncio.Lock()
         self.loaded = asyncio.Event()
-        self.loads = 0
         self.on_rollback: Callable[[], None] = lambda: None
         store.freshness.on_rollback = self._rolled_back.set
 
@@ -107,7 +106,6 @@ class Loader:
         async with self._loading:
             await self._load()
         gc.freeze()  # a full collection would walk every table again and again
-        self.loads += 1
         self.loaded.set()
 
     async def _load(self) -> None:

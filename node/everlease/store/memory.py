@@ -15,7 +15,7 @@ from sortedcontainers import SortedDict
 
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import txn
-from everlease.store.api import BadRequest, BatchResult, Compacted, KeyValue, Page, Unavailable, WatchBatch
+from everlease.store.api import BadRequest, BatchResult, Compacted, KeyValue, Page, Report, Unavailable, WatchBatch
 from everlease.store.freshness import Freshness
 
 
@@ -44,6 +44,10 @@ class MemoryStore:
     def latency(self, member: str) -> float:
         """None worth telling."""
         return 0.0
+
+    def report(self, member: str) -> Report | None:
+        """It has no words."""
+        return None
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """It leads itself."""

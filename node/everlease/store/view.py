@@ -59,8 +59,8 @@ class Listing:
 class View:
     """Implements `core.situation.View`.
 
-    revision: the last complete one that the watch or a load has brought. current, config_revision: what
-    `config/current` says and its mod revision (0: there is none). nodes: presence by node name. unreadable: records
+    revision: the last complete one that the watch or a load has brought; loads: how often it was read as a whole.
+    current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by node name. unreadable: records
     that could not be decoded so far. newest_grant: the latest `granted_at` seen, seconds UTC. on_presence(name, peer or
     None) and on_config(current or None, mod revision) are called when one of them changed; both may be replaced.
     """
@@ -68,6 +68,7 @@ class View:
     def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
         self.keys = keys
         self.revision = 0
+        self.loads = 0
         self.current: Current | None = None
         self.config_revision = 0
         self.nodes: dict[str, Peer] = {}
@@ -337,6 +338,7 @@ class View:
                     yield
             table.seen.clear()
         self.abandon(listing)
+        self.loads += 1
         self.passed(listing.revision)
 
     # --- rollback --------------------------------------------------------------------------------------------------
