@@ -273,6 +273,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.rooms.committer.close()
+        self.rooms.responder.ping_checks.close()
         if self._admin is not None:
             await self._admin.close()
         await self._servers.aclose()

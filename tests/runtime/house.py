@@ -131,6 +131,7 @@ class Wire:
     waiting: list[Datagram] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     mtu: int = 1500
+    index: int = 1
     dropped: dict[str, int] = field(default_factory=dict)
     unsent: dict[str, int] = field(default_factory=dict)
 
@@ -200,6 +201,8 @@ class House:
         configuration.switched()
         self.tasks.append(asyncio.create_task(self.loader.run()))
         await self.loader.loaded.wait()
+        self.settlement.loading = False
+        self.rooms.lifeline.waiting_for = self.settlement.lacks()
         self.rooms.membership.serve({"office": [self.wire.address]}, {"office": "office"})
         await self.beat()
         return self

@@ -21,6 +21,7 @@ from everlease.runtime.committer import COMMITTED, FENCED, LOST
 from everlease.runtime.exchange import Exchange, Options, leave, local_address
 from everlease.runtime.gate import Gate
 from everlease.runtime.lifeline import EXTENDING
+from everlease.runtime.ping import Desk, PingChecks
 from everlease.runtime.rescues import Rescues
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.sockets import Datagram, Endpoint
@@ -49,6 +50,8 @@ class Responder:
         self._counters = rooms.counters
         self._membership = rooms.membership
         self._rescues = Rescues(rooms.membership, rooms.counters, lambda: self.gate.was_behind(self._boot()))
+        desk = Desk(self._situation, self._send, self._decide_again, self._drop)
+        self.ping_checks = PingChecks(rooms, desk)
 
     def reader(self, endpoint: Endpoint) -> Callable[[], None]:
         """The callback for `loop.add_reader(endpoint.fileno(), ...)`."""
@@ -127,6 +130,7 @@ class Responder:
 
         if self._rooms.committer.submit(change, exchange.config, exchange.started, settled):
             self._in_flight.add(mark)
+            self._hold(commit.then)  # already now: the next packet of this wake-up must not be offered it as well
         else:
             self._drop("overload")
 
@@ -161,6 +165,8 @@ class Responder:
         self._decide(exchange, now)
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
+        if reply.ping is not None and self.ping_checks.hold_back(exchange, reply):
+            return
         before = self._boot()
         if leave(exchange.endpoint, reply, exchange.local):
             after = self._boot()
@@ -168,9 +174,13 @@ class Responder:
             self._counters.phases["send"].observe(after - before)
             taken = after - exchange.datagram.received_at
             self._counters.durations[reply.operation, reply.result].observe(taken)
+        self._hold(reply)
         if reply.hold is not None:
-            self._rooms.offers.hold(reply.hold, before + self._rooms.clock.later)
             self._rescues.offered(reply.hold.client, exchange.peers, exchange.copies)
+
+    def _hold(self, reply: Reply | None) -> None:
+        if reply is not None and reply.hold is not None:
+            self._rooms.offers.hold(reply.hold, self._rooms.clock.now())
 
     def _drop(self, reason: str) -> None:
         self._counters.dropped[reason] += 1

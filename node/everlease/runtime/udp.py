@@ -33,6 +33,8 @@ _SEND_FROM: Final = Struct("!4xI4x")
 _ADDRESS: Final = Struct("!I")
 _ANCILLARY: Final = socket.CMSG_SPACE(_PKTINFO.size) + socket.CMSG_SPACE(16)
 _ETHERNET_MTU: Final = 1500
+# socket's own are enums, and an enum's `&` costs more than the rest of the loop.
+_TRUNCATED: Final = int(socket.MSG_TRUNC)
 
 
 class _UdpSocket:
@@ -60,7 +62,7 @@ class _UdpSocket:
                 break
             except OSError:  # an ICMP error about something we sent: it is cleared by being read
                 continue
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 self.dropped["too_large"] += 1
                 continue
             at, destination = clock.now, 0
