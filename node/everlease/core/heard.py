@@ -6,6 +6,7 @@ come together (two relays, a bridge) count once. The table is bounded; the oldes
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 SOONEST: Final = 0.7
@@ -24,7 +25,8 @@ class Heard:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._entries: dict[tuple[bytes, str | int | None, int], tuple[float, float, int]] = {}
+        # A plain dict finds its oldest entry by walking over all that were deleted before it.
+        self._entries: OrderedDict[tuple[bytes, str | int | None, int], tuple[float, float, int]] = OrderedDict()
 
     def note(self, identity: bytes, link: str | int | None, kind: int, now: float) -> int:
         """Count a packet; returns 1 for a first copy, 2 for the first retransmission...
@@ -44,7 +46,7 @@ class Heard:
     def _begin(self, key: tuple[bytes, str | int | None, int], now: float) -> int:
         self._entries.pop(key, None)
         if len(self._entries) >= self._capacity:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
         self._entries[key] = (now, now, 1)
         return 1
 

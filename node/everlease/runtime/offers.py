@@ -6,6 +6,7 @@ promises anything; so the table is bounded, and the oldest offer goes first.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,7 +21,8 @@ class OfferTable:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._by_client: dict[tuple[str, bytes], Held] = {}
+        # A plain dict finds its oldest entry by walking over all that were deleted before it.
+        self._by_client: OrderedDict[tuple[str, bytes], Held] = OrderedDict()
         self._by_address: dict[tuple[str, int], Held] = {}
 
     def of(self, space: str, client: bytes, now: float) -> Held | None:
