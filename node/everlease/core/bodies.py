@@ -25,9 +25,9 @@ ROUTERS: Final = 3
 MESSAGE: Final = 56
 
 # What the server says by itself, or never says: PAD, requested address, lifetimes, overload, type, server identifier,
-# request list, maximum size, T1, T2, client identifier, rapid commit, relay information, subnet selection, END.
+# request list, maximum size, T1, T2, client identifier, rapid commit, FQDN, relay information, subnet selection, END.
 # RFC 2131 table 3.
-NOT_PARAMETERS: Final = frozenset((0, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 82, 118, 255))
+NOT_PARAMETERS: Final = frozenset((0, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 118, 255))
 
 MESSAGE_TYPE_AT: Final = 242
 IDENTIFIER_AT: Final = 243

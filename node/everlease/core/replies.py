@@ -1,7 +1,8 @@
 """Replies: a body copied, the client's values packed in, what must be echoed put behind; and where it goes.
 
 The law of this file: option 82 is echoed whole and last (RFC 3046 section 2.2), the client identifier and xid as they
-came (RFC 6842), and no reply is bigger than the client and the way back take.
+came (RFC 6842), a client's FQDN is answered (RFC 4702 section 4), and no reply is bigger than the client and the way
+back take.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from everlease.core.bodies import IDENTIFIER_AT, MESSAGE, Body
 from everlease.core.query import Query
 from everlease.errors import WireError
 from everlease.wire import relay4, v4
+from everlease.wire.hostname import answer_fqdn
 from everlease.wire.v4 import BOOTREPLY, BROADCAST_FLAG, NAK, Packet
 
 SERVER_PORT: Final = 67
 CLIENT_PORT: Final = 68
 ETHERNET: Final = 1
+FQDN: Final = 81
 RELAY_INFORMATION: Final = 82
 
 SHORTEST: Final = 300
@@ -105,6 +108,10 @@ def _echoes(query: Query, terms: Terms) -> list[tuple[int, bytes]]:
         found.append((MESSAGE, terms.message))
     if terms.rapid:
         found.append((_RAPID_COMMIT, b""))
+    if FQDN in options and terms.valid:
+        name = answer_fqdn(options[FQDN])
+        if name is not None:
+            found.append((FQDN, name))
     if query.place.selected:
         found.append((_SUBNET_SELECTION, options[_SUBNET_SELECTION]))
     if _CLIENT_IDENTIFIER in options:

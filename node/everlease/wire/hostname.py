@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from everlease.errors import WireError
@@ -19,6 +20,9 @@ SERVER_UPDATES: Final = 0x01  # S: the server shall update the A record
 OVERRIDDEN: Final = 0x02  # O: the server did other than the client asked
 CANONICAL: Final = 0x04  # E: the name is in wire form; otherwise deprecated ASCII
 NO_UPDATES: Final = 0x08  # N: the server shall update nothing
+
+MOST_ANSWERS: Final = 4096
+"""Answers kept: a client asks twice and renews; a stranger may send any name."""
 
 _LONGEST_TEXT: Final = 253  # RFC 1035: 255 on the wire, less the first length octet and the root
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9-]+")
@@ -94,3 +98,19 @@ def build_fqdn(fqdn: ClientFqdn) -> bytes:
     if not fqdn.name:
         return head
     return head + labels.join(labels.from_text(fqdn.name), root=not fqdn.partial)
+
+
+@lru_cache(maxsize=MOST_ANSWERS)
+def answer_fqdn(data: bytes) -> bytes | None:
+    """What a server that updates no DNS record answers to an option 81; None to one that is malformed.
+
+    RFC 4702 sections 2.1 and 4: S=0, N=1, O where the client had asked for S, the form that the client used (E), every
+    other flag 0; and the name as the server takes it, cleaned.
+    """
+    try:
+        asked = parse_fqdn(data)
+    except WireError:
+        return None
+    flags = asked.flags & CANONICAL | NO_UPDATES | (OVERRIDDEN if asked.flags & SERVER_UPDATES else 0)
+    name = asked.hostname
+    return build_fqdn(ClientFqdn(flags, name, asked.partial or not name))
