@@ -44,8 +44,9 @@ subnets:
   - id: 78
     prefix: 10.78.0.0/16
     link: warehouse
+    allocator: ordered
     ping-check: {{enabled: true, timeout: 300ms}}
-    pools: [{{range: 10.78.16.0-10.78.255.250}}]
+    pools: [{{range: 10.78.16.10-10.78.16.99}}]
 """
 
 

@@ -192,7 +192,7 @@ def test_a_release_frees_the_address_and_the_record_remembers_whose_it_was(story
     assert lease.client == key_of(life.client)
     sent = life.client.sent("RELEASE")
     assert len(sent) == 1
-    assert sent[0].destination == option(sent[0], 54)
+    assert option(sent[0], 54) in (sent[0].destination, -1)  # systemd-networkd leaves it out
     assert lease.expires_at <= sent[0].time + 2
 
 

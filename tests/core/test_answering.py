@@ -7,7 +7,7 @@ import pytest
 from core.world import NOW, Node, Truth, bind, configuration, ip, key, message, subnet, world
 from everlease.core.actions import Drop
 from everlease.core.answering import owned_mask, rendezvous
-from everlease.core.heard import Heard
+from everlease.core.heard import Heard, kind_of
 from everlease.core.identity import LONGEST, client_bucket, client_key, heard_key
 from everlease.core.situation import ALL_BUCKETS
 from everlease.wire import v4
@@ -194,6 +194,16 @@ def test_the_table_of_copies_is_bounded_and_forgets_the_oldest() -> None:
 def test_a_retransmission_is_known_whatever_its_transaction_and_seconds() -> None:
     assert heard_key(message(1, xid=1, secs=0)) == heard_key(message(1, xid=2, secs=9))
     assert heard_key(message(1, 1)) != heard_key(message(1, 2))
+
+
+def test_requests_of_a_client_in_different_states_are_different_questions() -> None:
+    states = [
+        message(v4.REQUEST, requested="10.77.20.9", server="10.77.0.2"),
+        message(v4.REQUEST, requested="10.77.20.9"),
+        message(v4.REQUEST, ciaddr="10.77.20.9"),
+        message(v4.DISCOVER),
+    ]
+    assert len({kind_of(packet) for packet in states}) == 4
 
 
 # --- client keys -----------------------------------------------------------------------------------------------------

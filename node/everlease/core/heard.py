@@ -9,13 +9,28 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from everlease.wire.v4 import REQUEST, Packet
+
 SOONEST: Final = 0.7
 """Seconds. No client retransmits earlier: DHCPv6 clients after 0.9 s, udhcpc after 3, the others after 4.5 or more."""
 
 LATEST: Final = 30.0
 """Seconds after the first copy: what comes later is a new conversation."""
 
+SELECTING, EXTENDING = 0x100, 0x200
+
 CAPACITY: Final = 65_536
+
+
+def kind_of(packet: Packet) -> int:
+    """What a client is asking: the message type, and for a REQUEST its state by what it carries (RFC 2131 4.3.6).
+
+    So a client that restarts or renews right after it was bound is not taken for one that nobody answered.
+    """
+    kind = packet.message_type
+    if kind == REQUEST:
+        kind |= (SELECTING if 54 in packet.options else 0) | (EXTENDING if packet.ciaddr else 0)
+    return kind
 
 
 class Heard:
@@ -31,7 +46,7 @@ class Heard:
     def note(self, identity: bytes, link: str | int | None, kind: int, now: float) -> int:
         """Count a packet; returns 1 for a first copy, 2 for the first retransmission...
 
-        link: the link's label, or the relay's address; kind: option 53.
+        link: the link's label, or the relay's address; kind: see `kind_of`.
         """
         key = (identity, link, kind)
         entry = self._entries.get(key)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from everlease.core.actions import GRANT, Action, Commit, Reply
-from everlease.core.heard import Heard
+from everlease.core.heard import Heard, kind_of
 from everlease.core.identity import heard_key
 from everlease.core.select import accepts_relay
 from everlease.core.situation import Situation
@@ -82,7 +82,9 @@ class Responder:
         now, relay, link = self._boot(), packet.giaddr, endpoint.label or ""
         if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
             self._membership.hear_relay(relay, now)
-        copies = self._heard.note(heard_key(packet), relay or link, packet.message_type, now)
+        # What came to this node alone (a renewal) says nothing of what the others heard.
+        alone = packet.ciaddr and not relay and datagram.destination == local
+        copies = 1 if alone else self._heard.note(heard_key(packet), relay or link, kind_of(packet), now)
         peers = self._membership.peers(link, relay)
         exchange = Exchange(endpoint, datagram, packet, local, copies, config, peers, now)
         operation = self._decide(exchange, now)

@@ -1,0 +1,44 @@
+"""ping-check, with hosts that are really there: who answers at an address on offer is left in peace."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clients.exchanges import exchanges, packet_of
+from clients.office import Office
+from everlease.core.lifecycle import DECLINED, NOBODY
+from everlease.lab.netns import Lab
+from lab.clients import Udhcpc
+from lab.packet_client import PacketClient, ipv4
+
+pytestmark = [pytest.mark.root, pytest.mark.etcd]
+
+FIRST, SECOND, THIRD = "10.78.16.10", "10.78.16.11", "10.78.16.12"
+
+
+def test_a_squatted_address_is_not_offered_and_counts_as_declined(office: Office, lab: Lab) -> None:
+    office.plug(lab, "squatter", "warehouse", address=f"{FIRST}/16")
+    client = Udhcpc(lab, office.plug(lab, "client", "warehouse"))
+    assert client.obtain() == SECOND
+    discovers = exchanges(client, "DISCOVER")
+    assert [each.kinds for each in discovers] == [["OFFER"]], "\n".join(map(str, discovers))
+    assert ipv4(FIRST) not in [packet_of(each).yiaddr for each in client.received("OFFER")]
+    parked = office.wait_state(FIRST, DECLINED)
+    assert parked.client == NOBODY
+    assert client.sent("DECLINE") == []
+    subnets = json.loads(office.site.nodes[0].cli("subnet", "list", "--output", "json"))
+    assert [each["declined"] for each in subnets if each["id"] == 78] == [1], subnets
+    total = sum(node.metric("everlease_ping_checks_total", result="in_use") for node in office.site.nodes)
+    assert total == 1
+    lines = [line for node in office.site.nodes for line in node.log.read_text().splitlines()]
+    said = [line for line in lines if "address in use" in line]
+    assert [json.loads(line)["address"] for line in said] == [FIRST]
+
+
+def test_a_client_that_answers_itself_at_the_address_it_asks_for_is_offered_it(office: Office, lab: Lab) -> None:
+    client = PacketClient(office.plug(lab, "static", "warehouse", address=f"{THIRD}/16"))
+    lab.on_close(client.close)
+    offer = client.discover({50: ipv4(THIRD).to_bytes(4, "big")})
+    assert packet_of(offer).yiaddr == ipv4(THIRD)
