@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
 
 from google.protobuf.message import DecodeError
 from sortedcontainers import SortedDict
@@ -85,9 +86,9 @@ class MemoryStore:
             raise Unavailable("OUT_OF_RANGE: mvcc: required revision is a future revision")
         at = revision or self.revision
         self.freshness.is_current(self.freshness.revision, self.revision, self._cluster)
-        records = [kv for key in self._versions.irange(start, end, (True, False)) if (kv := self._at(key, at))]
-        more = bool(limit) and len(records) > limit
-        return Page(records[:limit] if limit else records, at, self._cluster, more)
+        found = (kv for key in self._versions.irange(start, end, (True, False)) if (kv := self._at(key, at)))
+        records = list(islice(found, limit)) if limit else list(found)
+        return Page(records, at, self._cluster, more=bool(limit) and next(found, None) is not None)
 
     async def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
         """Events from `revision` on, one batch per revision."""
