@@ -10,13 +10,17 @@ import pytest
 from everlease.core.actions import Change
 from everlease.core.identity import client_bucket
 from everlease.core.model import Config
-from everlease.runtime.committer import COMMITTED, REFUSED
+from everlease.runtime.committer import COMMITTED, FENCED, LOST, REFUSED
 from everlease.runtime.sockets import Datagram
 from everlease.wire import v4
 from runtime.house import House, Weather, settle
 
 EVERYBODY = 0xFFFFFFFF
 MAC = b"\x02\x00\x00\x00\x00\x07"
+ORDERED = """\
+subnets:
+  - {id: 1, prefix: 10.77.0.0/16, link: office, allocator: ordered, pools: [{range: 10.77.20.0-10.77.20.99}]}
+"""
 
 
 @pytest.fixture
@@ -125,6 +129,37 @@ async def test_a_refused_change_is_decided_again_twice_and_then_dropped(house: H
     assert len(held.asked) == 3
     assert dropped(house) == {"conflict": 1}
     assert house.rooms.counters.received["request"] == 1
+
+
+async def test_two_clients_of_one_wake_up_are_not_offered_the_same_address(house: House) -> None:
+    other, wanted = b"\x02\x00\x00\x00\x00\x08", {50: b"\x0a\x4d\x14\x07"}
+    for _ in range(3):  # the view is not proved to be fresh: each offer is checked before it leaves
+        house.time.boot_now += 0.5
+        house.rooms.lifeline.beat(house.time.boot())
+    offers = await hear(house, message(v4.DISCOVER, MAC, wanted), message(v4.DISCOVER, other, wanted))
+    assert len(offers) == 2
+    assert len({offer.yiaddr for offer in offers}) == 2
+
+
+async def test_clients_of_one_wake_up_get_the_lowest_addresses_each_at_the_first_try() -> None:
+    house = await House("one", Weather()).join(ORDERED)
+    offers = await hear(house, *(message(v4.DISCOVER, MAC[:-1] + bytes((number,))) for number in range(8)))
+    assert [offer.yiaddr & 255 for offer in offers] == list(range(8))
+    assert (house.rooms.counters.conflicts, dropped(house)) == (0, {})
+    await house.leave()
+
+
+@pytest.mark.parametrize("outcomes", [[LOST], [REFUSED] * 3, [FENCED, LOST]])
+async def test_an_offer_that_was_not_committed_is_not_held(outcomes: list[int]) -> None:
+    house, held = await House("one", Weather()).join(ORDERED), Held()
+    house.rooms.committer = held  # type: ignore[assignment]
+    assert await hear(house, message(v4.DISCOVER)) == []
+    for number, outcome in enumerate(outcomes):
+        assert len(house.rooms.offers) == 1
+        held.asked[number][1](outcome)
+    assert len(house.rooms.offers) == 0
+    house.rooms.committer = house.committer
+    await house.leave()
 
 
 async def test_a_duplicate_of_what_is_in_flight_is_dropped(house: House, held: Held) -> None:

@@ -128,6 +128,8 @@ class Responder:
 
         def settled(outcome: int) -> None:
             self._in_flight.discard(mark)
+            if outcome != COMMITTED:
+                self._let_go(commit.then)
             self._settled(exchange, commit, outcome)
 
         if self._rooms.committer.submit(change, exchange.config, exchange.started, settled):
@@ -183,6 +185,13 @@ class Responder:
     def _hold(self, reply: Reply | None) -> None:
         if reply is not None and reply.hold is not None:
             self._rooms.offers.hold(reply.hold, self._rooms.clock.now())
+
+    def _let_go(self, reply: Reply | None) -> None:
+        """The offer was not committed: its address is anybody's again, unless the client has another one by now."""
+        if reply is not None and (held := reply.hold) is not None:
+            offers = self._rooms.offers
+            if offers.of(held.space, held.client, self._rooms.clock.now()) is held:
+                offers.forget(held.space, held.client)
 
     def _drop(self, reason: str) -> None:
         self._counters.dropped[reason] += 1
