@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from everlease import __version__, health, logs
 from everlease.admin import server as admin
+from everlease.config.problems import InvalidDocument
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
@@ -40,7 +41,7 @@ from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Tally
 from everlease.runtime.sweeper import Sweeper
 from everlease.store.api import Unavailable
-from everlease.store.channel import Credentials
+from everlease.store.channel import Credentials, target_of
 from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.loader import Loader
@@ -80,6 +81,14 @@ class Settings:
         for flag, (_ca, cert, key) in (("etcd", self.etcd_tls), ("admin", self.admin_tls)):
             if (cert is None) != (key is None):
                 raise ConfigError(f"--{flag}-cert and --{flag}-key: give both, or neither")
+        if not all(secure for _, secure in map(target_of, self.etcd)) and any(self.etcd_tls):
+            raise ConfigError("--etcd-ca, --etcd-cert and --etcd-key need endpoints that begin with https://")
+        for flag, address in (("--admin", self.admin), ("--metrics", self.metrics)):
+            read_server(flag, address)
+        _refuse_twice("--interface", [served.interface for served in self.links])
+        _refuse_twice("--listen", [f"{IPv4Address(address)}:{port}" for address, port in self.listens])
+        if not self.prefix.strip("/"):
+            raise ConfigError("--prefix: not empty, for what lies beside it in etcd is not ours")
         if not self.name or not set(self.name) <= _NAME:
             raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
 
@@ -103,6 +112,20 @@ def read_listen(text: str) -> tuple[int, int]:
     return read_address("--listen", host), int(port) if colon else SERVER_PORT
 
 
+def read_server(flag: str, text: str) -> None:
+    """Check `HOST:PORT` of a server of ours; "" = none. Raises ConfigError."""
+    try:
+        health.split_address(text or "localhost:0")
+    except ConfigError as bad:
+        raise ConfigError(f"{flag} {bad}") from bad
+
+
+def _refuse_twice(flag: str, values: list[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ConfigError(f"{flag} {value}: given twice; every packet would be handled twice")
+
+
 def read_address(flag: str, text: str) -> int:
     """An IPv4 address; "" is 0. Raises ConfigError."""
     try:
@@ -118,12 +141,21 @@ def run(settings: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_main(settings, counters))
+    except InvalidDocument as bad:
+        return _say(f"--config-file {settings.config_file} is refused:\n  " + str(bad).replace("\n", "\n  "), REFUSED)
     except ConfigError as refused:
         return _say(refused, REFUSED)
     except Unavailable as away:
-        return _say(f"etcd does not answer at {', '.join(settings.etcd)}: {away}", UNREACHABLE)
+        return _say(f"etcd does not answer at {', '.join(settings.etcd)}: {away}{_advice(str(away))}", UNREACHABLE)
     finally:
         lines.close()
+
+
+def _advice(words: str) -> str:
+    """What to look at when the network is fine and TLS is not."""
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return "; did another authority than that of --etcd-ca sign its certificate, or for other host names?"
+    return "; does it speak TLS there, and accept --etcd-cert?" if "andshake" in words else ""
 
 
 def _say(words: object, code: int) -> int:
@@ -151,9 +183,11 @@ async def _main(settings: Settings, counters: Counters) -> int:
 
 def _read(path: Path | None) -> str | None:
     try:
-        return path.read_text() if path is not None else None
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise ConfigError(f"--config-file {path}: {unreadable}") from unreadable
+        return path.read_text(encoding="utf-8") if path is not None else None
+    except OSError as error:
+        raise ConfigError(f"--config-file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config-file {path}: not UTF-8 text (octet {error.start})") from error
 
 
 class Node:
@@ -222,15 +256,18 @@ class Node:
             await self._open_admin()
 
     async def _open_admin(self) -> None:
+        self._admin = await admin.serve(self.rooms, self._settings.admin, self._admin_papers())
+
+    def _admin_papers(self) -> admin.Tls | None:
         ca, cert, key = self._settings.admin_tls
-        tls = admin.Tls(cert, key, ca) if cert and key else None
-        self._admin = await admin.serve(self.rooms, self._settings.admin, tls)
+        return admin.Tls(cert, key, ca) if cert and key else None
 
     async def _reread(self) -> None:
         """SIGHUP: certificates again, for new connections; the old ones end by themselves."""
         try:
             await self._store.reread()
-            if self._admin is not None and self._settings.admin_tls[1]:
+            if self._admin is not None and (tls := self._admin_papers()) is not None:
+                tls.credentials()  # raises while the old server still listens
                 await self._admin.close()
                 await self._open_admin()
         except ConfigError as unreadable:

@@ -267,7 +267,7 @@ async def test_mutual_tls_lets_in_who_has_a_certificate_and_nobody_else(secured:
     certificate(tmp_path, "node", "ca")  # rotated
     await store.reread()
     assert (await store.batch(HARMLESS, 2.0)).results[0].succeeded
-    with pytest.raises(ConfigError, match=r"missing\.key"):
+    with pytest.raises(ConfigError, match=r"missing\.crt"):
         EtcdStore([secured], files(tmp_path, "missing"))
     for one in (store, stranger):
         await one.close()

@@ -37,6 +37,7 @@ from everlease.pb.admin.v1 import (
 )
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.rooms import Rooms
+from everlease.store import pem
 
 LARGEST_REQUEST: Final = 32 << 20
 """Bytes: a document of 100,000 reservations is 10 MB."""
@@ -78,13 +79,9 @@ class Tls:
     ca: Path | None = None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC. Raises ConfigError for a file that cannot be read."""
-        try:
-            pair = (self.key.read_bytes(), self.cert.read_bytes())
-            root = self.ca.read_bytes() if self.ca else None
-        except OSError as error:
-            raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return grpc.ssl_server_credentials([pair], root, require_client_auth=root is not None)
+        """For gRPC. Raises ConfigError for a file that cannot be read or used."""
+        root, cert, key = pem.read(self.ca, self.cert, self.key)
+        return grpc.ssl_server_credentials([(key, cert)], root, require_client_auth=root is not None)
 
 
 class Handle:

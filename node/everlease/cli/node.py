@@ -69,6 +69,8 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
     # gRPC would guard every fork, with a line on standard error; the process that compiles documents never uses it.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    # And it would write, in a form of its own, what it also returns as an error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from everlease import node as composition  # noqa: PLC0415  (gRPC and all: only when a node is to run)
 
     try:

@@ -6,6 +6,7 @@ Unavailable. Every call has a deadline; nothing is retried here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import grpc.aio
 
 from everlease.errors import ConfigError, StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store import pem
 from everlease.store.api import BadRequest, Compacted, NoSpace, Unavailable
 
 OPTIONS: Final = (
@@ -31,6 +33,8 @@ OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 8 << 20),
 )
+
+_TARGET: Final = re.compile(r"([^/:@\[\]]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 
 
 class Unauthenticated(StoreError):
@@ -85,23 +89,21 @@ class Channel:
 
 
 def target_of(endpoint: str) -> tuple[str, bool]:
-    """(host:port, whether TLS) of an endpoint as operators write it; without a scheme it is plain."""
-    scheme, found, rest = endpoint.partition("://")
-    if not found:
-        return endpoint, False
-    if scheme not in ("http", "https"):
+    """(host:port, whether TLS) of an endpoint as operators write it; plain without a scheme. Raises ConfigError."""
+    scheme, found, rest = endpoint.rpartition("://")
+    target = rest.rstrip("/")
+    if found and scheme not in ("http", "https"):
         raise ConfigError(f"etcd endpoint {endpoint!r}: neither http:// nor https://")
-    return rest.rstrip("/"), scheme == "https"
+    if not _TARGET.fullmatch(target):
+        raise ConfigError(
+            f"etcd endpoint {endpoint!r}: write http://HOST:PORT or https://HOST:PORT (etcd's port is 2379)"
+        )
+    return target, scheme == "https"
 
 
 def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
-    def pem(path: Path | None) -> bytes | None:
-        try:
-            return path.read_bytes() if path else None
-        except OSError as unreadable:
-            raise ConfigError(f"{path}: {unreadable.strerror}") from unreadable
-
-    return grpc.ssl_channel_credentials(pem(credentials.ca), pem(credentials.key), pem(credentials.cert))
+    ca, cert, key = pem.read(credentials.ca, credentials.cert, credentials.key)
+    return grpc.ssl_channel_credentials(ca, key, cert)
 
 
 def store_error(error: grpc.aio.AioRpcError) -> StoreError:
