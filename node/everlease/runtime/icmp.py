@@ -83,14 +83,20 @@ class EchoSocket:
         return body[:1] == bytes((_ECHO_REPLY,)) and body[_ECHO_HEADER.size :] == self._token
 
 
-def hardware_of(address: int) -> bytes:
-    """The MAC that ARP has found for an address, b"" if none: whoever answered was asked for it just now."""
+def hardware_of(address: int, interface: int) -> bytes:
+    """The MAC that ARP has found for an address on an interface (its index), b"" if none.
+
+    Whoever answered there was asked for it just now.
+    """
     wanted = socket.inet_ntoa(_ADDRESS.pack(address))
-    with _ARP.open() as table:
-        for line in table:
-            words = line.split()
-            if words[0] == wanted and len(words) > _ARP_HARDWARE:
-                return bytes.fromhex(words[_ARP_HARDWARE].replace(":", ""))
+    try:
+        device = socket.if_indextoname(interface)
+        rows = _ARP.read_text().splitlines()
+    except OSError:  # the interface is gone
+        return b""
+    for words in map(str.split, rows):
+        if words[0] == wanted and words[-1] == device:
+            return bytes.fromhex(words[_ARP_HARDWARE].replace(":", ""))
     return b""
 
 

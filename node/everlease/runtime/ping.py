@@ -69,8 +69,8 @@ class PingChecks:
     @staticmethod
     def _is_client(exchange: Exchange, reply: Reply) -> bool:
         """Whether the client itself answers: some keep an address while they ask for it, after a restart or by hand."""
-        held, chaddr = reply.hold, exchange.packet.chaddr
-        return held is not None and bool(chaddr and exchange.endpoint.index) and hardware_of(held.address) == chaddr
+        held, chaddr, index = reply.hold, exchange.packet.chaddr, exchange.endpoint.index
+        return held is not None and bool(chaddr and index) and hardware_of(held.address, index) == chaddr
 
     def _conflict(self, exchange: Exchange, reply: Reply) -> None:
         rooms, held, now = self._rooms, reply.hold, self._boot()
