@@ -1,7 +1,7 @@
 # Sourced by tests/run.sh and deploy/quickstart.sh, from the project's root: what is missing on a fresh Debian or Ubuntu
 # is installed, once. Debian's packages; the environment .venv; the code generated from proto/.
 
-services=(etcd kea-dhcp4-server isc-dhcp-relay isc-dhcp-relay6 dhcpcd)
+services=(etcd kea-dhcp4-server isc-dhcp-relay isc-dhcp-relay6 dhcpcd prometheus)
 
 heading() { printf '\n== %s\n' "$*"; }
 say() { printf '%s\n' "$(basename "$0"): $*" >&2; }

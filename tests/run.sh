@@ -13,7 +13,7 @@ packages=(
   etcd-server etcd-client                                     # the store
   kea-admin kea-dhcp4-server                                  # perfdhcp, and the peer in benchmarks
   isc-dhcp-client udhcpc dhcpcd-base systemd isc-dhcp-relay   # real clients and a real relay
-  tshark tcpdump openssl                                      # other people's eyes on our packets
+  tshark tcpdump openssl prometheus                           # other people's eyes on our packets and metrics
   iproute2 nftables ethtool procps e2fsprogs strace faketime  # the lab: networks, faults, clocks
 )
 unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
@@ -68,7 +68,7 @@ run_part() {
     *)
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
   esac
-  if [ "$part" = unit ]; then install_packages tshark openssl; else install_packages "${packages[@]}"; fi
+  if [ "$part" = unit ]; then install_packages tshark openssl prometheus; else install_packages "${packages[@]}"; fi
   prepare_environment dev
   heading "$part"
   case $where in

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import subprocess
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from admin.furnished import furnish, lease, neighbour, office, put_leases, serve_link
 from everlease.core.actions import DROP_REASONS, OPERATIONS, RESULTS
+from everlease.lab.processes import need
 from everlease.metrics import Usages, collect, text
 from everlease.metrics.shapes import SLICE, counter, gauge
 from everlease.runtime.rooms import Rooms
@@ -207,6 +210,21 @@ def test_labels_from_outside_cannot_break_the_format() -> None:
     (family,) = text_string_to_metric_families(body)
     assert family.samples[0].labels == {"link": 'x"\n\\y'}
     assert len(body.splitlines()) == 3
+
+
+async def test_prometheus_own_checker_has_nothing_to_say() -> None:
+    need("promtool")
+    rooms = furnish(store=Told())
+    subnets = "".join(
+        f"  - {{id: {n}, prefix: 10.0.{n}.0/24, relays: [172.16.0.{n}], pools: [{{range: 10.0.{n}.0/25}}]}}\n"
+        for n in range(1, 120)
+    )
+    await office(rooms, f"subnets:\n{subnets}")  # a family in several slices
+    neighbour(rooms)
+    body = b"".join(text(collect(rooms, Usages())))
+    command = ("promtool", "check", "metrics")
+    done = await asyncio.to_thread(subprocess.run, command, input=body, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_names_follow_prometheus_conventions(rooms: Rooms) -> None:

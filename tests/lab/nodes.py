@@ -85,12 +85,16 @@ class Node:
         """What /healthz says."""
         return self._get("/healthz")[0] == 200
 
-    def metrics(self) -> list[tuple[str, dict[str, str], float]]:
-        """Every sample of /metrics: (name, labels, value)."""
+    def exposition(self) -> bytes:
+        """/metrics as Prometheus reads it."""
         status, body = self._get("/metrics")
         if status != 200:
             raise LabError(f"{self.name}: /metrics says {status}")
-        families = text_string_to_metric_families(body.decode())
+        return body
+
+    def metrics(self) -> list[tuple[str, dict[str, str], float]]:
+        """Every sample of /metrics: (name, labels, value)."""
+        families = text_string_to_metric_families(self.exposition().decode())
         return [(sample.name, sample.labels, sample.value) for family in families for sample in family.samples]
 
     def metric(self, name: str, **labels: str) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from everlease.lab.processes import Loopback, wait_until
+from everlease.lab.processes import Loopback, need, wait_until
 from lab.nodes import Node
 
 pytestmark = pytest.mark.etcd
@@ -73,3 +73,18 @@ def test_a_configuration_applied_at_one_node_is_in_force_on_all(nodes: list[Node
     )
     assert explained["address"].startswith("10.77.16.")
     assert second.metric("everlease_config_revision") == 1
+
+
+def test_prometheus_own_checker_has_nothing_to_say_of_a_real_node(nodes: list[Node], tmp_path: Path) -> None:
+    need("promtool")
+    node = nodes[0]
+    file = tmp_path / "office.yaml"
+    file.write_text(OFFICE)
+    assert everlease(node, "config", "apply", str(file)).returncode == 0
+    node.wait_ready(40)
+    wait_until(lambda: node.metric("everlease_store_size_bytes") > 0, 10, "the members were probed")
+    done = subprocess.run(["promtool", "check", "metrics"], input=node.exposition(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    told = {name: labels for name, labels, _ in node.metrics()}
+    assert told["everlease_build_info"]["etcd"].startswith("3.")
+    assert node.metric("everlease_store_alarm") == 0
