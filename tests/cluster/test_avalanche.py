@@ -13,7 +13,7 @@ from bench.prefill import FIRST_ADDRESS
 from cluster.audit import Records, check
 from cluster.crowd import Ack, dotted
 from everlease.lab.netns import Lab, Namespace
-from everlease.lab.processes import need, run, wait_until
+from everlease.lab.processes import LabError, need, run, wait_until
 from everlease.wire import v4
 from lab.capture import Capture, Captured
 from lab.packet_client import PacketRelay
@@ -79,8 +79,18 @@ def boot_at_once(lab: Lab, source: Namespace, clients: int, patience: float, cap
         read = seen
         return perfdhcp.returncode is not None or len(bound) + len(refused(capture.packets)) >= clients
 
-    wait_until(done, patience, "every client answered", 0.5)
+    try:
+        wait_until(done, patience, "every client answered", 0.5)
+    except LabError as late:
+        raise LabError(f"{late}: {len(bound)} are bound\n{histories(capture.packets, bound)}") from late
     perfdhcp.stop()
+
+
+def histories(packets: list[Captured], bound: Collection[bytes]) -> str:
+    """What happened to a few of the clients that are not bound."""
+    left = {each.packet.chaddr for each in packets if each.packet} - {*bound, STRANGER}
+    some = sorted(left)[:3]
+    return "\n".join(str(each) for mac in some for each in packets if each.packet and each.packet.chaddr == mac)
 
 
 def refused(packets: list[Captured]) -> dict[bytes, int]:
