@@ -23,6 +23,8 @@ SERVER, LISTEN = "10.77.0.2", "10.99.0.1"
 """Where the node is: its own address on the link, and its relay socket."""
 
 RESERVED_MAC, RESERVED = bytes.fromhex("020000000010"), "10.77.0.10"
+TWICE_MAC, TWICE_ID, TWICE = bytes.fromhex("020000000011"), b"\1\xaa\xbb\xcc", "10.77.0.11"
+"""A client that two reservations name; the address is the one of its hardware address."""
 
 SMALL = 8
 """Addresses in the pool of the smallest subnet, 10.81.0.0/24 (id 5)."""
@@ -39,7 +41,8 @@ subnets:
     pools: [{range: 10.77.16.0-10.77.255.250}]
     reservations:
       - {hw-address: "02:00:00:00:00:10", address: 10.77.0.10, hostname: printer}
-      - {client-id: "01:aa:bb:cc", address: 10.77.0.11}
+      - {hw-address: "02:00:00:00:00:11", address: 10.77.0.11}
+      - {client-id: "01:aa:bb:cc", address: 10.77.0.12}
   - {id: 2, prefix: 10.78.0.0/24, pools: [{range: 10.78.0.10-10.78.0.250}]}
   - {id: 3, prefix: 10.79.0.0/24, relays: [10.79.0.1], strict-relays: true, pools: [{range: 10.79.0.10-10.79.0.250}]}
   - {id: 4, prefix: 10.80.0.0/24, space: tenant, relays: [10.80.0.1], pools: [{range: 10.80.0.10-10.80.0.250}]}

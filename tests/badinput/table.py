@@ -48,7 +48,6 @@ def _identities() -> Iterator[Case]:
     for length in (0, 1):
         yield _discover(11, f"a client identifier of {length} octets", option(61, b"x" * length), "malformed")
     yield _discover(30, "a client identifier split in two", option(61, b"\1") + option(61, b"\2\3"))
-    yield _discover(19, "a client that two reservations name", option(61, b"\1\xaa\xbb\xcc"))
 
 
 def _lengths() -> Iterator[Case]:

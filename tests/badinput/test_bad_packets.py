@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from badinput.besieged import RESERVED, RESERVED_MAC, SERVER, Besieged
+from badinput.besieged import SERVER, TWICE, TWICE_ID, TWICE_MAC, Besieged
 from badinput.octets import frame, message
 from badinput.table import CASES, Case, without_a_subnet
 from everlease.wire import v4
@@ -48,10 +48,10 @@ def test_row_5_unicast_with_every_pair_of_options_where_no_subnet_matches(besieg
 
 
 def test_row_19_of_two_reservations_that_name_a_client_its_hardware_address_wins(besieged: Besieged) -> None:
-    besieged.link.mac = RESERVED_MAC
-    ack = besieged.link.obtain({61: b"\1\xaa\xbb\xcc"})
+    besieged.link.mac = TWICE_MAC
+    ack = besieged.link.obtain({61: TWICE_ID})
     assert ack.packet is not None
-    assert ack.packet.yiaddr == ipv4(RESERVED)
+    assert ack.packet.yiaddr == ipv4(TWICE)
 
 
 def test_row_35_our_own_replies_that_come_back_are_a_loop(besieged: Besieged) -> None:
