@@ -40,10 +40,11 @@ _TRUNCATED: Final = int(socket.MSG_TRUNC)
 class _UdpSocket:
     """What both endpoints do: drain with stamps and destinations, send from a chosen address."""
 
-    def __init__(self, sock: socket.socket, tally: Tally | None) -> None:
+    def __init__(self, sock: socket.socket, tally: Tally | None, bound: int = 0) -> None:
         tally = tally or Tally()
         self.dropped, self.unsent = tally.dropped, tally.unsent
         self._socket = sock
+        self._bound = bound  # what the kernel sends from unless told otherwise; 0 = what the route says
         self._clock = ReceiveClock()
 
     def fileno(self) -> int:
@@ -79,7 +80,7 @@ class _UdpSocket:
         """Send from our port; source: own address to send from, 0 = the kernel's choice. False if refused."""
         to = (socket.inet_ntoa(_ADDRESS.pack(address)), port)
         try:
-            if source:
+            if source and source != self._bound:
                 own = (socket.IPPROTO_IP, _IP_PKTINFO, _SEND_FROM.pack(source))
                 self._socket.sendmsg([payload], [own], 0, to)
             else:
@@ -128,7 +129,7 @@ class ListenEndpoint(_UdpSocket):
     """
 
     def __init__(self, address: int, port: int, ports: Ports, tally: Tally | None = None) -> None:
-        super().__init__(_open(address, port, ports, None), tally)
+        super().__init__(_open(address, port, ports, None), tally, address)
         self.label: str | None = None
         self.address = address
         self.addresses = frozenset({address} if address else ())
