@@ -39,6 +39,7 @@ subnets:
     reservations: [{{hw-address: "{PRINTER}", address: {PRINTERS_ADDRESS}, hostname: printer}}]
   - id: 91
     prefix: 10.91.0.0/16
+    ping-check: {{enabled: true, timeout: 300ms}}
     pools: [{{range: 10.91.16.0-10.91.255.250}}]
     option-data: {{routers: [10.91.0.254]}}
   - id: 78

@@ -16,6 +16,7 @@ from lab.packet_client import PacketClient, ipv4
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
 FIRST, SECOND, THIRD = "10.78.16.10", "10.78.16.11", "10.78.16.12"
+UPSTAIRS = "10.91.16.77"
 
 
 def test_a_squatted_address_is_not_offered_and_counts_as_declined(office: Office, lab: Lab) -> None:
@@ -34,7 +35,17 @@ def test_a_squatted_address_is_not_offered_and_counts_as_declined(office: Office
     assert total == 1
     lines = [line for node in office.site.nodes for line in node.log.read_text().splitlines()]
     said = [line for line in lines if "address in use" in line]
-    assert [json.loads(line)["address"] for line in said] == [FIRST]
+    assert [json.loads(line)["address"] for line in said] == [FIRST]  # once, by the node that found it
+
+
+def test_behind_a_relay_the_echo_is_routed(office: Office, lab: Lab) -> None:
+    squatter = office.plug(lab, "squatter", "floor", address=f"{UPSTAIRS}/16")
+    squatter.ip("route", "add", "default", "via", "10.91.0.254")
+    client = PacketClient(office.plug(lab, "client", "floor"))
+    lab.on_close(client.close)
+    offer = client.discover({50: ipv4(UPSTAIRS).to_bytes(4, "big")})
+    assert packet_of(offer).yiaddr not in (0, ipv4(UPSTAIRS))
+    assert office.wait_state(UPSTAIRS, DECLINED).client == NOBODY
 
 
 def test_a_client_that_answers_itself_at_the_address_it_asks_for_is_offered_it(office: Office, lab: Lab) -> None:
