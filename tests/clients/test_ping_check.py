@@ -31,6 +31,8 @@ def test_a_squatted_address_is_not_offered_and_counts_as_declined(office: Office
     assert client.sent("DECLINE") == []
     subnets = json.loads(office.site.nodes[0].cli("subnet", "list", "--output", "json"))
     assert [each["declined"] for each in subnets if each["id"] == 78] == [1], subnets
+    shown = json.loads(office.site.nodes[1].cli("lease", "show", FIRST, "--output", "json"))
+    assert (shown["state"], shown["client"]) == ("declined", ""), shown
     total = sum(node.metric("everlease_ping_checks_total", result="in_use") for node in office.site.nodes)
     assert total == 1
     lines = [line for node in office.site.nodes for line in node.log.read_text().splitlines()]

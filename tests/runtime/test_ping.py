@@ -15,7 +15,7 @@ from everlease.core.model import PingCheck
 from everlease.runtime import probes
 from everlease.runtime.icmp import checksum
 from everlease.runtime.ping import PingChecks
-from everlease.runtime.probes import WAITING, Place, Probes
+from everlease.runtime.probes import CROWDED, WAITING, Place, Probes
 from everlease.wire import v4
 from runtime.house import DOCUMENT, House, Weather, settle
 from runtime.test_responder import MAC, bind, dropped, hear, message, selecting
@@ -154,6 +154,14 @@ async def test_an_offer_that_became_too_old_while_it_waited_does_not_leave(house
     assert dropped(house) == {"unavailable": 1}
 
 
+async def test_more_copies_than_make_sense_are_dropped_not_offered_unprobed(house: House, town: Town) -> None:
+    assert await hear(house, *[message(v4.DISCOVER)] * (probes.WAITERS + 2)) == []
+    assert len(town.asked) == 1
+    assert dropped(house) == {"duplicate": 2}
+    await asyncio.sleep(0.05)
+    assert len(house.wire.sent) == probes.WAITERS
+
+
 async def test_where_everybody_answers_the_search_ends_with_the_packets_time(house: House, town: Town) -> None:
     town.crowded = True
     await hear(house, message(v4.DISCOVER))
@@ -189,7 +197,7 @@ async def test_questions_after_the_same_address_share_one_probe_and_are_bounded(
     monkeypatch.setattr(probes, "IN_FLIGHT", 1)
     asked, heard = Probes(lambda: 0.0, lambda: town), list[bool]()
     outcomes = [asked.ask((1, A), 0, CHECK, heard.append) for _ in range(probes.WAITERS + 1)]
-    assert outcomes == [WAITING] * probes.WAITERS + ["unprobed"]
+    assert outcomes == [WAITING] * probes.WAITERS + [CROWDED]
     assert asked.ask((1, B), 0, CHECK, heard.append) == "unprobed"
     assert len(town.asked) == 1
     town.answer(1, A)

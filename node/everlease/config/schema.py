@@ -49,7 +49,7 @@ class PingCheck(Level):
     """Whether an address is probed by ICMP echo before it is first offered."""
 
     enabled: Switch | None = None
-    timeout: Moment | None = Field(default=None, gt=0, le=10, description="how long an answer is waited for")
+    timeout: Moment | None = Field(default=None, gt=0, le=4, description="how long an answer is waited for")
     cache: Moment | None = Field(default=None, le=86400, description="how long a probe's outcome is believed")
 
 

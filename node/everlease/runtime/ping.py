@@ -18,7 +18,7 @@ from everlease.runtime.committer import COMMITTED, LOST
 from everlease.runtime.counters import IN_USE, SILENT
 from everlease.runtime.exchange import Exchange
 from everlease.runtime.icmp import hardware_of
-from everlease.runtime.probes import WAITING, Probes
+from everlease.runtime.probes import CROWDED, WAITING, Probes
 from everlease.runtime.rooms import Rooms
 from everlease.store.records import dotted
 
@@ -43,13 +43,16 @@ class PingChecks:
         self.probes = probes or Probes(rooms.clock.boot)
 
     def hold_back(self, exchange: Exchange, reply: Reply) -> bool:
-        """Whether the offer has to wait; it leaves by itself, or another one in its place."""
+        """Whether the offer has to wait; later it leaves by itself, or another one in its place, or none."""
         held, check, endpoint = reply.hold, reply.ping, exchange.endpoint
         if held is None or check is None:
             return False
         source = endpoint.address if endpoint.index else 0
         place = (endpoint.index, held.address)
         outcome = self.probes.ask(place, source, check, lambda answered: self._end(exchange, reply, answered))
+        if outcome == CROWDED:
+            self._desk.drop("duplicate")
+            return True
         if outcome != WAITING:
             self._rooms.counters.pings[outcome] += 1
             return False

@@ -27,8 +27,8 @@ REMEMBERED: Final = 16_384
 
 DRAIN: Final = 64
 
-WAITING: Final = ""
-"""What `Probes.ask` says when the answer is still to come."""
+WAITING, CROWDED = "waiting", "crowded"
+"""What `Probes.ask` says while the answer is still to come."""
 
 Place = tuple[int, int]
 """(index of the interface, 0 = by the route; address): networks of several tenants may overlap."""
@@ -73,7 +73,8 @@ class Probes:
         self._silent: dict[Place, float] = {}
 
     def ask(self, place: Place, source: int, check: PingCheck, done: Done) -> str:
-        """WAITING: `done` will be called, once. BELIEVED: it was silent a short time ago. UNPROBED: it cannot be asked.
+        """WAITING: `done` will be called, once. CROWDED: it will not, enough others wait for the same answer.
+        BELIEVED: the address was silent a short time ago. UNPROBED: it cannot be asked.
 
         source: own address to ask from, 0 = the kernel's choice.
         """
@@ -86,7 +87,7 @@ class Probes:
             timer = asyncio.get_running_loop().call_later(check.timeout, self._end, place, False)
             probe = self._asked[place] = Probe(timer, check.cache)
         elif len(probe.waiting) >= WAITERS:
-            return UNPROBED
+            return CROWDED
         probe.waiting.append(done)
         return WAITING
 
