@@ -48,7 +48,7 @@ def avalanche(lab: Lab, clients: int, filled: int, pool: int, patience: float) -
     source = site.client("load", address=f"{RELAY}/16")
     announce(site, source)
     with Capture(source) as capture:
-        boot_at_once(lab, source, clients, patience, capture)
+        boot_at_once(site, source, clients, patience, capture)
         begin_again(source, refused(capture.packets))
     return capture.packets, Records(site.etcd)
 
@@ -65,10 +65,10 @@ def announce(site: Site, source: Namespace) -> None:
     )
 
 
-def boot_at_once(lab: Lab, source: Namespace, clients: int, patience: float, capture: Capture) -> None:
+def boot_at_once(site: Site, source: Namespace, clients: int, patience: float, capture: Capture) -> None:
     """perfdhcp ends when every client has its address; it retransmits for ever what was refused, so it is told to."""
     load = ["--scenario", "avalanche", "-R", str(clients), "-u", "-b", "mac=02:a0:00:00:00:00"]
-    perfdhcp = lab.start(source, "perfdhcp", "-4", "-B", *load, "-l", RELAY, EVERYBODY)
+    perfdhcp = site.lab.start(source, "perfdhcp", "-4", "-B", *load, "-l", RELAY, EVERYBODY)
     bound: set[bytes] = set()
     read = 0
 
@@ -82,8 +82,18 @@ def boot_at_once(lab: Lab, source: Namespace, clients: int, patience: float, cap
     try:
         wait_until(done, patience, "every client answered", 0.5)
     except LabError as late:
-        raise LabError(f"{late}: {len(bound)} are bound\n{histories(capture.packets, bound)}") from late
+        raise LabError(f"{late}: {len(bound)} are bound\n{drops(site)}\n{histories(capture.packets, bound)}") from late
     perfdhcp.stop()
+
+
+def drops(site: Site) -> str:
+    """Why each node was silent."""
+    name = "everlease_packets_dropped_total"
+    counted = {
+        node.name: {labels["reason"]: value for found, labels, value in node.metrics() if found == name and value}
+        for node in site.nodes
+    }
+    return str(counted)
 
 
 def histories(packets: list[Captured], bound: Collection[bytes]) -> str:
