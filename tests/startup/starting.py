@@ -34,10 +34,12 @@ class Host:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.nodes: list[Node] = []
         self.place: Namespace = lab.namespace("host")
         lab.switch().connect(self.place, "eth0", address="10.77.0.2/16")
         self.etcd = EtcdCluster(lab.folder / "etcd", places=[(self.place, "127.0.0.1")])
         lab.on_close(self.etcd.stop)
+        lab.on_close(self.clear)
         self.etcd.start()
         self.plain = self.etcd.endpoints[0]
         self.secure = self.plain.replace("http:", "https:")
@@ -66,12 +68,19 @@ class Host:
         code = Process(self.place.command(argv), log).wait(30)
         return Refusal(code, [line for line in log.read_text().splitlines() if not line.startswith("{")])
 
-    def node(self, name: str, *, document: str = "") -> Node:
-        """A node on eth0 that may wait, with a document to apply or without; ended with the laboratory at the latest."""
+    def node(self, document: str = "") -> Node:
+        """A node on eth0 that may wait, with a document to apply or without; `clear` ends it."""
         file = Path(self.file(document)) if document else None
+        name = f"n{len(self.nodes)}"
         node = Node(self.lab.folder, self.place, name, self.etcd.endpoints, interfaces=["eth0"], document=file)
-        self.lab.on_close(lambda: node.process and node.kill())
+        self.nodes.append(node)
         return node.start().wait_alive()
+
+    def clear(self) -> None:
+        """No node runs, and nothing of ours is in etcd."""
+        for node in self.nodes:
+            node.kill()
+        self.etcd.etcdctl("del", "--prefix", "/everlease/")
 
     def keys(self, prefix: str = "") -> list[str]:
         """Every key in etcd below a prefix, and the revision of each."""
@@ -91,7 +100,3 @@ class Host:
         self.put(KEYS.config_chunk(revision, 0), packed)
         self.put(KEYS.config_note(revision), record)
         self.put(KEYS.config_current, record)
-
-    def wipe(self) -> None:
-        """Everything of ours is gone from etcd."""
-        self.etcd.etcdctl("del", "--prefix", "/everlease/")

@@ -19,10 +19,9 @@ UNKNOWN_KEY = "schema: 1\nfrom-the-future: true\nsubnets: []\n"
 
 @pytest.fixture
 def fresh(host: Host) -> Iterator[Host]:
-    """Nothing of ours in etcd, before and after."""
-    host.wipe()
+    """No node, and nothing of ours in etcd."""
     yield host
-    host.wipe()
+    host.clear()
 
 
 def mended(host: Host, node: Node, revision: int) -> None:
@@ -39,7 +38,7 @@ def mended(host: Host, node: Node, revision: int) -> None:
 @pytest.mark.parametrize("value", [b"junk", b'{"revision":7,"chunks":1}', b"{}"], ids=["junk", "no document", "empty"])
 def test_a_node_that_starts_on_a_broken_record_waits_and_says_so(fresh: Host, value: bytes) -> None:
     fresh.put(KEYS.config_current, value)
-    node = fresh.node("starts")
+    node = fresh.node()
     wait_until(lambda: "configuration" in node.readiness(), 10, "it says what it waits for")
     assert not node.ready()
     assert node.alive()
@@ -48,7 +47,7 @@ def test_a_node_that_starts_on_a_broken_record_waits_and_says_so(fresh: Host, va
 
 def test_a_node_that_starts_on_a_document_that_it_cannot_load_waits_and_says_why(fresh: Host) -> None:
     fresh.publish(1, UNKNOWN_KEY)
-    node = fresh.node("starts")
+    node = fresh.node()
     wait_until(lambda: "from-the-future" in node.readiness(), 10, "it names what it does not know")
     assert not node.ready()
     assert node.metric("everlease_config_errors_total") == 1
@@ -58,7 +57,7 @@ def test_a_node_that_starts_on_a_document_that_it_cannot_load_waits_and_says_why
 def test_a_node_given_a_file_does_not_put_it_over_a_document_that_it_cannot_load(fresh: Host) -> None:
     fresh.publish(1, UNKNOWN_KEY)
     before = fresh.keys("/everlease/v/config/")
-    node = fresh.node("starts", document="good.yaml")
+    node = fresh.node("good.yaml")
     wait_until(lambda: "from-the-future" in node.readiness(), 10, "it names what it does not know")
     assert fresh.keys("/everlease/v/config/") == before
     mended(fresh, node, 2)
@@ -66,7 +65,7 @@ def test_a_node_given_a_file_does_not_put_it_over_a_document_that_it_cannot_load
 
 @pytest.mark.parametrize("broken", [b"junk", UNKNOWN_KEY.encode()], ids=["a record", "a document"])
 def test_a_node_that_runs_keeps_what_it_has_and_says_so(fresh: Host, broken: bytes) -> None:
-    node = fresh.node("runs", document="good.yaml").wait_ready()
+    node = fresh.node("good.yaml").wait_ready()
     if broken == b"junk":
         fresh.put(KEYS.config_current, broken)
     else:
@@ -75,3 +74,12 @@ def test_a_node_that_runs_keeps_what_it_has_and_says_so(fresh: Host, broken: byt
     assert node.metric("everlease_config_revision") == 1
     assert node.alive()
     mended(fresh, node, 3)
+
+
+def test_an_operator_mends_a_broken_record_with_the_usual_command(fresh: Host) -> None:
+    node = fresh.node("good.yaml").wait_ready()
+    fresh.put(KEYS.config_current, b"junk")
+    wait_until(lambda: "config apply" in node.readiness(), 10, "it says what to do")
+    node.cli("config", "apply", fresh.file("good.yaml"), "--force")
+    node.wait_ready(10)
+    assert node.metric("everlease_config_revision") == 2

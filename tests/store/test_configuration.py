@@ -12,7 +12,7 @@ from everlease.store.api import BatchResult, Unavailable
 from everlease.store.configuration import Conflict, Documents
 from everlease.store.keys import Keys
 from everlease.store.memory import MemoryStore
-from everlease.store.records import BadRecord
+from everlease.store.records import UNREADABLE, BadRecord
 from everlease.store.txn import Leaf, single
 from store.conftest import Place
 from store.makers import NOW
@@ -70,6 +70,24 @@ async def test_of_two_who_publish_at_once_one_wins_and_its_document_is_whole(
         assert await documents.fetch(1) == texts[int(winners[0].author[-1])]
 
 
+async def test_who_comes_late_does_not_write_into_what_is_in_force(documents: Documents) -> None:
+    _, mod_revision = await documents.current()
+    made = await documents.publish(TEXT, 0, "ada", "", NOW)
+    await documents._put_chunks(made, mod_revision, [b"of somebody who had read that nothing is in force"])
+    assert await documents.fetch(1) == TEXT
+
+
+async def test_a_broken_record_is_replaced_by_a_revision_that_was_never_used(documents: Documents) -> None:
+    for number in range(2):
+        await documents.publish(TEXT, number, "ada", "", NOW)
+    await documents._store.batch(single(Leaf({}, [(documents._keys.config_current, b"junk")])), 5.0)
+    current, _ = await documents.current()
+    assert current == UNREADABLE
+    with pytest.raises(BadRecord, match="config apply"):
+        await documents.fetch(0)
+    assert (await documents.publish(TEXT, 0, "bob", "", NOW)).revision == 3
+
+
 async def test_history_tells_every_revision_with_author_and_comment(documents: Documents) -> None:
     for number in range(3):
         await documents.publish(f"{TEXT}# {number}", number, "ada", f"change {number}", NOW + number)
@@ -106,5 +124,5 @@ class Forgetful(MemoryStore):
 
 async def test_a_lost_answer_is_not_taken_for_a_failure() -> None:
     keys = Keys()
-    made = await Documents(Forgetful(keys.config_current), keys).publish(TEXT, 0, "ada", "", NOW)
+    made = await Documents(Forgetful(keys.config_note(1)), keys).publish(TEXT, 0, "ada", "", NOW)
     assert made.revision == 1

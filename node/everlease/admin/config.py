@@ -70,7 +70,7 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
             raise _invalid(bad.problems) from bad
         answer = await self._compare(config)
         await run(retire(config))
-        if request.validate_only or (before and await self._text(before) == request.document):
+        if request.validate_only or (before and before.revision and await self._text(before) == request.document):
             if before:
                 answer.config.CopyFrom(_message(before, before))
             return answer

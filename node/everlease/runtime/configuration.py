@@ -105,7 +105,8 @@ class Configuration:
     def _refuse(self, revision: int, bad: ConfigError | BadRecord) -> None:
         self._counters.config_errors += 1
         reason = str(bad).splitlines()[0]
-        self.error = f"configuration revision {revision} cannot be loaded: {reason}"
+        which = f"configuration revision {revision}" if revision else "the configuration in force"
+        self.error = f"{which} cannot be loaded: {reason}"
         problems = [str(each) for each in bad.problems] if isinstance(bad, InvalidDocument) else [reason]
         logs.get().error("configuration refused", revision=revision, problems=problems)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from everlease.core.model import Config
@@ -16,7 +15,7 @@ from everlease.runtime.pulse import Pulse
 from everlease.runtime.restorer import longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
-from everlease.store.records import BadRecord, decode_current
+from everlease.store.records import read_current
 from everlease.store.view import Peer
 
 ANNOUNCED: Final = 0.15
@@ -88,8 +87,7 @@ class Settlement:
         key = self._rooms.keys.config_current
         record = next((each for each in found if each.key == key), None)
         if record is not None and record.value is not None:
-            with suppress(BadRecord):  # the watch will say the same, and count it
-                self._rooms.configuration.notice(decode_current(record.value), record.revision)
+            self._rooms.configuration.notice(read_current(record.value), record.revision)
         self._pulse.refenced(found)
 
     async def drain(self) -> None:

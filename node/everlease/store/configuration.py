@@ -13,7 +13,7 @@ import zlib
 from everlease.errors import StoreError
 from everlease.store.api import Store, Unavailable
 from everlease.store.keys import Keys, range_end
-from everlease.store.records import BadRecord, Current, decode_current, encode
+from everlease.store.records import BadRecord, Current, decode_current, encode, read_current
 from everlease.store.txn import Leaf, single
 
 CHUNK = 512 << 10
@@ -43,13 +43,13 @@ class Documents:
         self._keys = keys
 
     async def current(self) -> tuple[Current | None, int]:
-        """(the revision in force or None, mod revision of `config/current` or 0). Raises BadRecord."""
+        """(the revision in force or None, mod revision of `config/current` or 0); UNREADABLE for a broken record."""
         key = self._keys.config_current
         page = await self._store.get_range(key, key + b"\0")
         if not page.records:
             return None, 0
         record = page.records[0]
-        return decode_current(record.value or b""), record.revision
+        return read_current(record.value or b""), record.revision
 
     async def publish(self, text: str, expect_revision: int, author: str, comment: str, now: float) -> Current:
         """Put a document in force if `expect_revision` (0 = none) still is; the new revision. Raises Conflict.
@@ -62,26 +62,35 @@ class Documents:
             revision = before.revision if before else 0
             if revision != expect_revision:
                 break
-            after = Current(revision + 1, len(parts), author, comment, now, digest)
+            number = revision + 1 if revision else await self._unused()
+            after = Current(number, len(parts), author, comment, now, digest)
             if await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
                 return after
         raise Conflict(revision)
+
+    async def _unused(self) -> int:
+        """The next number where nothing readable is in force, whatever was there before."""
+        history = await self.history()
+        return history[-1].revision + 1 if history else 1
 
     async def _put_chunks(self, after: Current, mod_revision: int, parts: list[bytes]) -> Leaf:
         """Write the chunks; the transaction that is still to come, which compares every one of them."""
         leaf = Leaf({self._keys.config_current: mod_revision})
         for number, part in enumerate(parts):
             key = self._keys.config_chunk(after.revision, number)
-            leaf.expect[key] = await self._put(key, part)
+            leaf.expect[key] = await self._put(key, part, mod_revision)
         note = self._keys.config_note(after.revision)
         leaf.expect[note] = 0
         leaf.puts += [(self._keys.config_current, encode(after)), (note, encode(after))]
         return leaf
 
-    async def _put(self, key: bytes, value: bytes) -> int:
-        """Write one chunk, whatever an attempt before may have left there; its mod revision."""
-        request = single(Leaf({}, [(key, value)]))
-        return (await self._store.batch(request, DEADLINE)).revision
+    async def _put(self, key: bytes, value: bytes, mod_revision: int) -> int:
+        """Write one chunk, whatever an attempt before may have left there; its mod revision.
+
+        Not any more once something else is in force: the chunk may be part of that. The transaction to come will fail.
+        """
+        leaf = Leaf({self._keys.config_current: mod_revision}, [(key, value)])
+        return (await self._store.batch(single(leaf), DEADLINE)).revision
 
     async def _put_in_force(self, leaf: Leaf, after: Current) -> bool:
         try:
@@ -93,6 +102,8 @@ class Documents:
 
     async def fetch(self, revision: int) -> str:
         """The text of a revision, as it was written. Raises BadRecord if it is not there, or not whole."""
+        if not revision:
+            raise BadRecord("`config/current` is no record of ours; `everlease config apply FILE --force` mends that")
         note = self._keys.config_note(revision)
         told = await self._store.get_range(note, note + b"\0")
         if not told.records:

@@ -93,6 +93,10 @@ class Current(msgspec.Struct, omit_defaults=True):
     digest: str = ""
 
 
+UNREADABLE = Current(0, 0)
+"""Stands for a `config/current` that cannot be read; revisions count from 1."""
+
+
 class ReservationRecord(msgspec.Struct, omit_defaults=True):
     """A reservation made by the API. value: hex (for hw-address: htype byte, address); parameters: kept as written."""
 
@@ -232,6 +236,14 @@ def decode_current(value: bytes) -> Current:
         return _decode_current(value)
     except msgspec.MsgspecError as bad:
         raise BadRecord(f"not a configuration revision: {bad}") from bad
+
+
+def read_current(value: bytes) -> Current:
+    """What `config/current` says; UNREADABLE if it is no record of ours: what was in force is not in force any more."""
+    try:
+        return decode_current(value)
+    except BadRecord:
+        return UNREADABLE
 
 
 def decode_reservation(value: bytes, revision: int) -> Reservation:

@@ -17,13 +17,14 @@ from everlease.store.api import KeyValue, Result
 from everlease.store.keys import CONFIG, LEASES, NODES, RESERVATIONS, Keys, parse_address
 from everlease.store.leases import LeaseTable, Usage
 from everlease.store.records import (
+    UNREADABLE,
     BadRecord,
     Current,
     Presence,
-    decode_current,
     decode_presence,
     decode_reservation,
     decode_row,
+    read_current,
     row_of,
     unreadable_row,
 )  # fmt: skip
@@ -60,9 +61,10 @@ class View:
     """Implements `core.situation.View`.
 
     revision: the last complete one that the watch or a load has brought; loads: how often it was read as a whole.
-    current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by node name. unreadable: records
-    that could not be decoded so far. newest_grant: the latest `granted_at` seen, seconds UTC. on_presence(name, peer or
-    None) and on_config(current or None, mod revision) are called when one of them changed; both may be replaced.
+    current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by
+    node name. unreadable: records that could not be decoded so far. newest_grant: the latest `granted_at` seen, seconds
+    UTC. on_presence(name, peer or None) and on_config(current or None, mod revision) are called when one of them
+    changed; both may be replaced.
     """
 
     def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
@@ -233,11 +235,8 @@ class View:
     def _apply_config(self, record: KeyValue) -> None:
         if record.revision <= self.config_revision:
             return
-        try:
-            self.current = None if record.value is None else decode_current(record.value)
-        except BadRecord:
-            self.unreadable += 1
-            return
+        self.current = None if record.value is None else read_current(record.value)
+        self.unreadable += self.current is UNREADABLE
         self.config_revision = 0 if record.value is None else record.revision
         self.on_config(self.current, self.config_revision)
 
