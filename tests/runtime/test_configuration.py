@@ -110,5 +110,7 @@ async def test_without_a_configuration_the_node_waits_and_says_what_for() -> Non
     assert "everlease config apply" in house.settlement.lacks()
     await publish(house.weather, DOCUMENT)
     await house.rooms.configuration.begin(None, EPOCH)
+    assert "leases are being read" in house.settlement.lacks()
+    house.settlement.loading = False
     assert house.settlement.lacks() == ""
     await house.rooms.configuration.close()
