@@ -132,11 +132,13 @@ class Besieged:
     # --- what came of it ----------------------------------------------------------------------------------------------
 
     def totals(self) -> Totals:
-        """Every packet that came in, by its end: "sent", or the reason of its drop. Zeros are left out."""
+        """Every packet that came in, by its end: "sent", "unsent", or the reason of its drop. Zeros are left out."""
         found: Counter[str] = Counter()
         for name, labels, value in self.node.metrics():
             if name == "everlease_packets_sent_total":
                 found["sent"] += int(value)
+            elif name == "everlease_packets_unsent_total":
+                found["unsent"] += int(value)
             elif name == "everlease_packets_dropped_total":
                 found[labels["reason"]] += int(value)
         return dict(+found)
