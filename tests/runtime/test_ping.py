@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from everlease.core.lifecycle import DECLINED, NOBODY
 from everlease.core.model import PingCheck
@@ -174,18 +175,16 @@ async def test_where_everybody_answers_the_search_ends_with_the_packets_time(hou
     assert 0 < counted(house)["in_use"] <= len(town.asked)
 
 
-async def test_where_nothing_can_be_asked_offers_leave_unprobed_and_it_is_said_once(
-    house: House, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_where_nothing_can_be_asked_offers_leave_unprobed_and_it_is_said_once(house: House) -> None:
     def refused() -> Town:
         raise PermissionError(1, "Operation not permitted")
 
     house.rooms.responder.ping_checks.probes = Probes(house.time.boot, refused)
-    assert (await bind(house)).message_type == v4.ACK
-    assert (await bind(house, b"\x02\0\0\0\0\x08")).message_type == v4.ACK
+    with capture_logs() as said:
+        assert (await bind(house)).message_type == v4.ACK
+        assert (await bind(house, b"\x02\0\0\0\0\x08")).message_type == v4.ACK
     assert counted(house) == {"unprobed": 2}
-    said = capsys.readouterr()
-    assert (said.out + said.err).count("ping-check needs CAP_NET_RAW") == 1
+    assert ["ping-check needs CAP_NET_RAW" in line["event"] for line in said] == [True]
 
 
 # --- the probes ------------------------------------------------------------------------------------------------------
