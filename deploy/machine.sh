@@ -65,9 +65,9 @@ release_daemons() {
 
 # --- Python ----------------------------------------------------------------------------------------------------------
 
-find_python() {
+find_python() {  # the distribution's first: it is built with optimisations that a home-made one often lacks
   local name
-  for name in python3 python3.13 python3.12 python3.11; do
+  for name in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
     if "$name" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
       echo "$name"; return
     fi

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from everlease.lab.netns import Lab, cable
-from lab.clients import ALL, Client, Dhclient, Dhcrelay, Udhcpc
+from lab.clients import ALL, Client, Dhcpcd, Dhcrelay, Udhcpc
 from lab.kea import Kea
 
 pytestmark = pytest.mark.root
@@ -44,7 +44,7 @@ def test_a_client_rebinds_when_its_unicast_is_lost(lab: Lab) -> None:
     switch.connect(server, "eth0", address="10.77.0.2/24")
     switch.connect(namespace, "eth0")
     Kea(lab, server, "10.77.0.0/24", "10.77.0.100 - 10.77.0.200", lifetime=24)
-    client = Dhclient(lab, namespace)
+    client = Dhcpcd(lab, namespace)
     address = client.obtain()
     switch.lose_unicast("client")
     client.wait_rebound(30)

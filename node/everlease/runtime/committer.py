@@ -36,7 +36,7 @@ ROOM: Final = (3000, 2000, 1500, 500)
 OFFERS_PER_SECOND: Final = 1000.0
 """Offers that a node commits: strangers that never take one write no more than this into etcd's history."""
 
-GATHER: Final = (1, 40, 100)
+GATHER: Final = (1, 16, 60, 100)
 """How many changes must wait before the n-th batch joins those on their way. Larger batches cost everybody less: this
 node per call, every member per proposal and fsync, every other node per watch message."""
 
