@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from everlease import __version__, health, logs
 from everlease.admin import server as admin
+from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
@@ -196,18 +197,35 @@ def _read(path: Path | None) -> str | None:
         raise ConfigError(f"--config-file {path}: not UTF-8 text (octet {error.start})") from error
 
 
-class Node:
-    """One node's rooms, put together; what runs in them; and how it ends."""
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a node takes from where it runs: its way to etcd, its clocks, where documents are compiled, who it is."""
 
-    def __init__(self, settings: Settings, counters: Counters) -> None:
+    store: EtcdStore
+    clock: ClusterClock
+    aside: Aside
+    boot_id: str
+
+
+def this_host(settings: Settings) -> Host:
+    """This machine, for one run. Raises ConfigError."""
+    store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
+    return Host(store, ClusterClock(), Aside(), uuid.uuid4().hex)
+
+
+class Node:
+    """One node's rooms, put together; what runs in them; and how it ends. host: a simulation gives its own."""
+
+    def __init__(self, settings: Settings, counters: Counters, host: Host | None = None) -> None:
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self._servers = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
-        self._boot_id = uuid.uuid4().hex
         self._admin: admin.Handle | None = None
-        self._store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
-        self.rooms = _furnish(settings, self._store, counters, self._boot_id)
+        host = host or this_host(settings)
+        self._boot_id = host.boot_id
+        self._store = host.store
+        self.rooms = _furnish(settings, host, counters)
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
         tally = Tally(counters.dropped, counters.unsent)
@@ -230,7 +248,7 @@ class Node:
         return starting in done
 
     async def _start(self, text: str | None) -> None:
-        rooms, settings, loop = self.rooms, self._settings, asyncio.get_running_loop()
+        settings, loop = self._settings, asyncio.get_running_loop()
         loop.set_exception_handler(_report)
         self.service.open(settings.links, settings.listens)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -238,7 +256,14 @@ class Node:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._open_edges()
         self.service.start(loop)
-        store = self._store
+        await self.join(text)
+
+    async def join(self, text: str | None) -> None:
+        """Read configuration and leases, take the name, and do all that a node does beside answering packets.
+
+        Raises ConfigError, Unavailable.
+        """
+        rooms, store = self.rooms, self._store
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
@@ -324,12 +349,12 @@ class Node:
         await self._store.close()
 
 
-def _furnish(settings: Settings, store: EtcdStore, counters: Counters, boot_id: str) -> Rooms:
+def _furnish(settings: Settings, host: Host, counters: Counters) -> Rooms:
     keys = Keys(settings.prefix)
-    clock = ClusterClock()
+    store, clock = host.store, host.clock
     view = View(keys, clock.reuse_now())
     lifeline = Lifeline(clock.boot, _tell)
-    membership = Membership(settings.name, boot_id, clock, lifeline)
+    membership = Membership(settings.name, host.boot_id, clock, lifeline)
     membership.admin = settings.admin
     gate = Gate(lifeline)
     options = Options(settings.server_identifier, settings.answer_all, settings.reply_to_source)
@@ -342,7 +367,7 @@ def _furnish(settings: Settings, store: EtcdStore, counters: Counters, boot_id: 
         view=view,
         clock=clock,
         counters=counters,
-        configuration=Configuration(store, keys, counters),
+        configuration=Configuration(store, keys, counters, host.aside),
         membership=membership,
         offers=OfferTable(),
         committer=committer,

@@ -33,17 +33,17 @@ class Configuration:
     """current: what decisions are made on, None = nothing yet. seen: mod revision of the newest one, 0 = none.
 
     error: why `seen` is not what is current, "" = it is, or is being compiled. switched: called after each change of
-    `current`, `seen` or `error`.
+    `current`, `seen` or `error`. aside: where documents are compiled.
     """
 
-    def __init__(self, store: Store, keys: Keys, counters: Counters) -> None:
+    def __init__(self, store: Store, keys: Keys, counters: Counters, aside: Aside | None = None) -> None:
         self.current: Config | None = None
         self.seen = 0
         self.error = ""
         self.switched: Callable[[], None] = lambda: None
         self.documents = Documents(store, keys)
         self._counters = counters
-        self._aside = Aside()
+        self._aside = aside or Aside()
         self._retiring: set[asyncio.Task[None]] = set()
         self._wanted: tuple[Current | None, int] = (None, 0)
         self._news = asyncio.Event()

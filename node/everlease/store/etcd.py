@@ -43,13 +43,24 @@ _HAS_LEADER = ("hasleader", "true")
 
 
 class EtcdStore:
-    """`endpoints`: URLs as configured; their text is the member's name everywhere (metrics, `rank`, `batch`)."""
+    """`endpoints`: URLs as configured; their text is the member's name everywhere (metrics, `rank`, `batch`).
 
-    def __init__(self, endpoints: Sequence[str], credentials: Credentials | None = None) -> None:
+    connect: makes a member's channel; clock: seconds, monotonic; a simulation gives its own.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials | None = None,
+        connect: Callable[[str, Credentials], Channel] = Channel,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if not endpoints:
             raise ValueError("no etcd endpoint")
         self._credentials = credentials = credentials or Credentials()
-        self._channels = {endpoint: Channel(endpoint, credentials) for endpoint in endpoints}
+        self._connect = connect
+        self._clock = clock
+        self._channels = {endpoint: connect(endpoint, credentials) for endpoint in endpoints}
         self._members = Members(endpoints)
         self._reports: dict[str, Report] = {}
         self._token = ""
@@ -83,7 +94,7 @@ class EtcdStore:
 
     async def _probe_for_ever(self) -> None:
         while True:
-            names = self._members.to_probe(time.monotonic())
+            names = self._members.to_probe(self._clock())
             await asyncio.gather(*map(self._probe, names), *map(self._hear, names))
             await asyncio.sleep(PROBE_EVERY)
 
@@ -116,19 +127,19 @@ class EtcdStore:
     async def _attempt(
         self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float, *, tell: bool
     ) -> Any:
-        started = time.monotonic()
+        started = self._clock()
         metadata = (("token", self._token),) if self._token else None
         method = pick(self._channels[member])
         try:
             answer = await method(request, timeout=deadline, metadata=metadata, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
             failure = store_error(error)
-            now = time.monotonic()
+            now = self._clock()
             if tell and isinstance(failure, Unavailable):
                 self._members.missed(member, now - started, now)
             raise failure from error
         if tell:
-            self._members.answered(member, time.monotonic() - started)
+            self._members.answered(member, self._clock() - started)
         return answer
 
     async def _sign_in(self, member: str, deadline: float, refused: str) -> None:
@@ -151,11 +162,11 @@ class EtcdStore:
 
     async def _first(self, deadline: float, ask: Callable[[str, float], Any]) -> Any:
         """Ask the members one after the other until one answers; the deadline is for all of them together."""
-        end = time.monotonic() + deadline
+        end = self._clock() + deadline
         names = self.rank()
         failure: StoreError = Unavailable("no time left")
         for position, name in enumerate(names):
-            left = end - time.monotonic()
+            left = end - self._clock()
             if left <= 0:
                 break
             try:
@@ -220,13 +231,13 @@ class EtcdStore:
                 yield batch
             raise Unavailable(f"{member} ended the watch")
         except TimeoutError as late:
-            self._members.missed(member, WATCH_DEADLINE, time.monotonic())
+            self._members.missed(member, WATCH_DEADLINE, self._clock())
             raise Unavailable(f"{member}: no watch within {WATCH_DEADLINE} s") from late
         except Unauthenticated as refused:
             await self._sign_in(member, WATCH_DEADLINE, token)
             raise Unavailable(str(refused)) from refused
         except grpc.aio.AioRpcError as error:
-            self._members.missed(member, 0.0, time.monotonic())
+            self._members.missed(member, 0.0, self._clock())
             raise watch_error(error) from error
         finally:
             call.cancel()
@@ -258,7 +269,7 @@ class EtcdStore:
 
     async def reread(self) -> None:
         """Connect anew with the certificates as they are on disk now. Raises ConfigError, and changes nothing then."""
-        old, self._channels = self._channels, {name: Channel(name, self._credentials) for name in self._channels}
+        old, self._channels = self._channels, {name: self._connect(name, self._credentials) for name in self._channels}
         for channel in old.values():
             self._leaving.append(asyncio.create_task(_leave(channel), name="etcd-old-channel"))
         self._leaving = [task for task in self._leaving if not task.done()]
