@@ -1,0 +1,146 @@
+"""One fault under load: clients come, the fault is there, it is healed, and what happened is judged by the wire.
+
+Law: the bounds are those that the service promises; a scenario may only say which of them its fault leaves meaningful.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from cluster.audit import Records, given_twice, not_recorded, torn
+from cluster.crowd import Ack
+from faults import exchanges
+from faults.exchanges import Exchange
+from faults.inject.process import wait_serving
+from faults.load import Load
+from faults.stage import Stage
+from lab.capture import Captured
+
+WARM = 3.0
+"""Seconds of load before the fault."""
+
+AFTER = 3.0
+"""Seconds of load after what the healing may cost."""
+
+THIRDS = 0.005
+"""The share of clients that may have to ask a third time."""
+
+HEALTHY = 10.0
+"""Seconds after the healing in which every member and node is well again."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """id: as in the list of faults; says: what is claimed; hold: seconds that the fault lasts.
+
+    bound: seconds until commits go on, 0 = as the stage's timers allow; thirds: the share that may ask a third time.
+    """
+
+    id: str
+    says: str
+    inject: Callable[[Stage], AbstractContextManager[None]]
+    hold: float = 6.0
+    bound: float = 0.0
+    thirds: float = THIRDS
+    rate: int = 200
+    settle: float = HEALTHY
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was seen. faulted, healed: UTC seconds; bound: seconds in which a disturbance must be over."""
+
+    scenario: Scenario
+    exchanges: list[Exchange]
+    acks: list[Ack]
+    faulted: float
+    healed: float
+    bound: float
+
+    @property
+    def stall(self) -> float:
+        """The longest time after the fault in which nobody was bound, seconds."""
+        return exchanges.stall(self.exchanges, self.faulted, self.healed + self.bound)[0]
+
+    def disturbed(self, exchange: Exchange) -> bool:
+        """Whether it began before the fault and was not done then, or within `bound` after fault or healing."""
+        if exchange.asked < self.faulted:
+            return exchange.bound > self.faulted or not exchange.bound
+        return any(0 <= exchange.asked - moment <= self.bound for moment in (self.faulted, self.healed))
+
+    def describe(self) -> str:
+        """One line of figures."""
+        caught = [each for each in self.exchanges if self.disturbed(each)]
+        return (
+            f"{self.scenario.id}: {len(self.exchanges)} exchanges, nobody bound for {self.stall:.2f} s at most; "
+            f"tries of all {exchanges.tries(self.exchanges)}, of the {len(caught)} caught {exchanges.tries(caught)}"
+        )
+
+    def table(self) -> str:
+        """Second by second: asked for the first time, bound."""
+        rows = exchanges.seconds(self.exchanges, self.faulted)
+        return "\n".join(f"{second:+4d} s  asked {asked:4d}  bound {bound:4d}" for second, asked, bound in rows)
+
+
+def run(stage: Stage, scenario: Scenario) -> Outcome:
+    """Live through it; the stage is healthy before and after, or LabError."""
+    bound = scenario.bound or stage.bound
+    load = Load(stage, scenario.rate).start()
+    time.sleep(WARM)
+    faulted = time.time()
+    with scenario.inject(stage):
+        time.sleep(scenario.hold)
+        healed = time.time()
+    wait_serving(stage, scenario.settle)
+    time.sleep(max(0.0, healed + bound + AFTER - time.time()))
+    load.finish()
+    told = exchanges.read(load.packets)
+    return Outcome(scenario, told, promises(load.packets), faulted, healed, bound)
+
+
+def promises(packets: list[Captured]) -> list[Ack]:
+    """Every ACK on the clients' wires, with the time at which its client began to ask."""
+    acks: list[Ack] = []
+    asked: dict[tuple[bytes, int], float] = {}
+    for captured in sorted(packets, key=lambda each: each.time):
+        packet = captured.packet
+        if packet is None:
+            continue
+        if captured.sent and captured.kind == "REQUEST":
+            asked.setdefault((packet.chaddr, packet.xid), captured.time)
+        elif not captured.sent and captured.kind == "ACK":
+            began = asked.get((packet.chaddr, packet.xid), captured.time)
+            lifetime = int.from_bytes(packet.options[51], "big")
+            acks.append(Ack(packet.chaddr, packet.yiaddr, captured.server, lifetime, began, captured.time))
+    return acks
+
+
+def judge(outcome: Outcome, records: Records) -> list[str]:
+    """Every bound that was missed and every promise that was broken."""
+    return [*lateness(outcome), *given_twice(outcome.acks), *not_recorded(outcome.acks, records), *torn(records)]
+
+
+def lateness(outcome: Outcome) -> list[str]:
+    """Which of the bounds were missed."""
+    told, bound = outcome.exchanges, outcome.bound
+    wrong = []
+    if outcome.stall > bound:
+        wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {bound} s are allowed")
+    late = [each for each in told if not outcome.disturbed(each) and (each.tries > 1 or not each.bound)]
+    wrong += [f"{_who(outcome, each)}, though no disturbance was near" for each in late]
+    third = [each for each in told if each.tries > 2 or not each.bound]
+    if len(third) > outcome.scenario.thirds * len(told):
+        wrong += [f"{len(third)} of {len(told)} needed a third try", *(_who(outcome, each) for each in third)]
+    wrong += [f"{_who(outcome, each)} was refused" for each in told if each.naks]
+    return wrong
+
+
+def _who(outcome: Outcome, each: Exchange) -> str:
+    answered = f"bound after {each.bound - each.asked:.2f} s" if each.bound else "never bound"
+    return (
+        f"{each.mac.hex(':')} ({each.kind}) asked at {each.asked - outcome.faulted:+.2f} s, {answered}, "
+        f"DISCOVER x{each.discovers}, REQUEST x{each.requests}"
+    )
