@@ -83,7 +83,7 @@ class PacketClient(Talker):
 
     def send_frame(self, payload: bytes, to: bytes = BROADCAST_HARDWARE) -> None:
         """Any octets at all, to port 67 of everybody."""
-        self.send_raw(_from_client_port(build(payload, (self.mac, to), (0, EVERYBODY), 67)))
+        self.send_raw(from_client_port(build(payload, (self.mac, to), (0, EVERYBODY), 67)))
 
     def send_raw(self, frame: bytes) -> None:
         """An Ethernet frame as it is, with whatever is wrong about it."""
@@ -187,7 +187,7 @@ def _answers(packet: v4.Packet) -> Callable[[Captured], bool]:
     return answers
 
 
-def _from_client_port(frame: bytes) -> bytes:
+def from_client_port(frame: bytes) -> bytes:
     """`build` writes frames of a server; a client's come from port 68, and no checksum is needed (RFC 768)."""
     return frame[:34] + b"\x00\x44" + frame[36:40] + b"\0\0" + frame[42:]
 
