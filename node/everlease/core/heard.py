@@ -58,6 +58,10 @@ class Heard:
         self._entries[key] = (first, now, copies + 1)
         return copies + 1
 
+    def first_at(self, identity: bytes, link: str | int | None, kind: int) -> float:
+        """When the first copy of what `note` has just counted came."""
+        return self._entries[identity, link, kind][0]
+
     def _begin(self, key: tuple[bytes, str | int | None, int], now: float) -> int:
         self._entries.pop(key, None)
         if len(self._entries) >= self._capacity:

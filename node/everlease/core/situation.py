@@ -67,6 +67,7 @@ class Peers:
     identifiers: server identifier (IPv4) -> node name, dead members' remembered for the longest lifetime; "" for one
         that several members use (a service-wide address): then rendezvous order alone decides.
     settled: every node knows by now who else hears this link or relay; before, several may be making offers.
+    since: when this became the order, on the clock of this node that packets are stamped with (CLOCK_BOOTTIME).
     """
 
     me: str
@@ -75,6 +76,7 @@ class Peers:
     owned: int
     identifiers: Mapping[int, str]
     settled: bool = True
+    since: float = 0.0
 
 
 @dataclass(slots=True)

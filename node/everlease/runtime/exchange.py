@@ -28,7 +28,8 @@ class Exchange:
     """One packet on its way to its answer.
 
     local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its
-    change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on.
+    change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on;
+    asked_at: CLOCK_BOOTTIME of the first copy, where this is another one.
     """
 
     endpoint: Endpoint
@@ -41,6 +42,7 @@ class Exchange:
     started: float
     refused: int = 0
     commit: Commit | None = None
+    asked_at: float = 0.0
 
 
 def leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from everlease.core.answering import NOBODY, owned_mask, rendezvous
+from everlease.core.answering import NOBODY, Order, owned_mask, rendezvous
 from everlease.core.situation import ALL_BUCKETS, Peers
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.lifeline import SERVING, Lifeline
@@ -72,7 +72,7 @@ class Membership:
 
     links: what this node serves now, place -> own addresses ("" holds those of `--listen`). A place is a link's label,
     or its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
-    news: called when this node hears a relay for the first time, which the others should know soon.
+    news: called when this node hears a relay for the first time, or skips a node: the others should know soon.
     """
 
     def __init__(self, name: str, boot_id: str, clock: ClusterClock, lifeline: Lifeline) -> None:
@@ -98,7 +98,8 @@ class Membership:
         self._skips: dict[tuple[str, str], _Skip] = {}
         self._skipped: frozenset[tuple[str, str]] = frozenset()
         self._peers: dict[tuple[str, int], Peers] = {}
-        self._judged_at = clock.boot()
+        self._orders: dict[tuple[str, int], tuple[Order, float]] = {}
+        self._judged_at = self._reordered_at = clock.boot()
 
     @property
     def period(self) -> float:
@@ -118,7 +119,7 @@ class Membership:
         else:
             self.members[name] = self._member(name, peer.presence, now)
         if _says(self.members.get(name)) != _says(before):
-            self._peers.clear()
+            self._reorder(self._clock.boot())
             self.judge(now)
 
     def _observe_own(self, peer: Peer | None, now: float) -> None:
@@ -151,14 +152,17 @@ class Membership:
         if self.frozen:
             for member in self.members.values():
                 member.seen_at += elapsed
-            return
+        else:
+            self._elect(now)
+        self._skip(now)  # also while frozen: that clients had to ask twice is no guess
+
+    def _elect(self, now: float) -> None:
         eligible = {name for name, member in self.members.items() if self._is_eligible(member, now)}
         if self._lifeline.state == SERVING:
             eligible.add(self.name)
-        skipped = self._gather_skips(now)
-        if eligible != self.eligible or skipped != self._skipped:
-            self.eligible, self._skipped = frozenset(eligible), skipped
-            self._peers.clear()
+        if eligible != self.eligible:
+            self.eligible = frozenset(eligible)
+            self._reorder(now)
         self._offerers.update(dict.fromkeys(eligible, now))
         self._forget(now)
 
@@ -172,6 +176,12 @@ class Membership:
     def offsets(self, now: float) -> list[float]:
         """The fresh nodes' wall clocks less our CLOCK_BOOTTIME, for `ClusterClock.follow`."""
         return [member.offset for member in self.members.values() if self.is_fresh(member, now)]
+
+    def _skip(self, now: float) -> None:
+        skipped = self._gather_skips(now)
+        if skipped != self._skipped:
+            self._skipped = skipped
+            self._reorder(now)
 
     def _gather_skips(self, now: float) -> frozenset[tuple[str, str]]:
         time = self._clock.now()
@@ -197,7 +207,7 @@ class Membership:
         for name in silent:
             del self._offerers[name]
         if settled or silent:
-            self._peers.clear()
+            self._reorder(self._clock.boot())
         for address in [address for address, (_, until) in self._dead.items() if until < now]:
             del self._dead[address]
 
@@ -228,7 +238,7 @@ class Membership:
         """What this node serves from now on: place -> own addresses; and label -> place."""
         self.links = {place: tuple(addresses) for place, addresses in links.items()}
         self.places = dict(places)
-        self._peers.clear()
+        self._reorder(self._clock.boot())
 
     def buckets(self) -> dict[str, int]:
         """How many of the 256 client buckets each eligible node owns, all links taken together; for people."""
@@ -275,7 +285,22 @@ class Membership:
         settled = relay not in self._new_relays
         offerers = self._hearing(self._offerers, link, relay) if settled else {self.name, *self._offerers}
         owned = owned_mask(rendezvous(frozenset(offerers)), self.name) if len(offerers) > 1 else ALL_BUCKETS
-        return Peers(self.name, frozenset(names), order, owned, self._identifiers(), settled)
+        since = self._since((link, relay), order)
+        return Peers(self.name, frozenset(names), order, owned, self._identifiers(), settled, since)
+
+    def _since(self, key: tuple[str, int], order: Order) -> float:
+        """Since when this is the order; 0 = as long as anybody asked."""
+        before, since = self._orders.get(key, (order, 0.0))
+        if before != order:
+            since = self._reordered_at
+        if len(self._orders) >= _PEERS_CACHED:
+            self._orders.clear()
+        self._orders[key] = order, since
+        return since
+
+    def _reorder(self, now: float) -> None:
+        self._reordered_at = now
+        self._peers.clear()
 
     def _hearing(self, names: Iterable[str], link: str, relay: int) -> set[str]:
         """Those that hear this link or relay as far as we know, and we."""
@@ -306,7 +331,8 @@ class Membership:
         skip.span = min(2 * skip.span, SKIP_LONGEST) if relapsed else SKIP_FIRST
         skip.until = now + skip.span
         skip.times.clear()
-        self._peers.clear()
+        self._skip(self._clock.boot())
+        self.news()
 
 
 def _says(member: Member | None) -> object:

@@ -1,7 +1,9 @@
 """Clients that had to ask twice because their owner did not answer, from the OFFER until a commit proves it.
 
-The law of this file: only a commit counts against an owner. Anybody can send the same DISCOVER twice; few can make a
-node commit a lease for it. And nobody is blamed for a flood that was too much for the one who blames.
+The law of this file: only a commit counts against a node, and only against the one that was first when the client asked
+*first*. Anybody can send the same DISCOVER twice; few can make a node commit a lease for it. Whoever came to be first
+since then has answered the copy that it was asked. And nobody is blamed for a flood that was too much for the one who
+blames.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from everlease.core.actions import GRANT, OFFER, Change
+from everlease.core.actions import GRANT, OFFER, RENEW, Change
+from everlease.core.answering import rank
 from everlease.core.identity import client_bucket
-from everlease.core.situation import Peers
 from everlease.runtime.counters import Counters
+from everlease.runtime.exchange import Exchange
 from everlease.runtime.membership import Membership
 
 CAPACITY: Final = 4096
+
+_SERVER_IDENTIFIER: Final = 54
 
 
 class Rescues:
@@ -27,29 +32,36 @@ class Rescues:
         self._counters = counters
         self._offered: dict[bytes, str] = {}
 
-    def offered(self, client: bytes, peers: Peers, copies: int) -> None:
-        """This node offered an address to a client that was heard `copies` times."""
-        owner = _owner(client, peers)
-        if copies < 2 or owner == peers.me:
+    def offered(self, client: bytes, exchange: Exchange) -> None:
+        """This node offered an address to a client."""
+        silent = _silent(client, exchange)
+        if not silent:
             self._offered.pop(client, None)
             return
         if len(self._offered) >= CAPACITY:
             del self._offered[next(iter(self._offered))]
-        self._offered[client] = owner
+        self._offered[client] = silent
 
-    def committed(self, change: Change, peers: Peers, copies: int, where: tuple[str, int]) -> None:
-        """A change was committed. where: (link's label, relay) that the packet came by."""
+    def committed(self, change: Change, exchange: Exchange) -> None:
+        """A change was committed."""
         if change.kind == OFFER:
-            self.offered(change.client, peers, copies)
+            self.offered(change.client, exchange)
             return
-        owner = self._offered.pop(change.client, "")
-        if change.kind == GRANT and copies >= 2:
-            owner = owner or _owner(change.client, peers)
-        if owner and owner != peers.me and not self._was_behind():
-            self._counters.took_over(where[0] or "relay", owner)
-            self._membership.take_over(*where, owner)
+        silent = self._offered.pop(change.client, "")
+        if change.kind in (GRANT, RENEW):
+            silent = silent or _silent(change.client, exchange)
+        if silent and not self._was_behind():
+            link = exchange.endpoint.label or ""
+            self._counters.took_over(link or "relay", silent)
+            self._membership.take_over(link, exchange.packet.giaddr, silent)
 
 
-def _owner(client: bytes, peers: Peers) -> str:
-    order = peers.order[client_bucket(client)]
-    return order[0] if order else peers.me
+def _silent(client: bytes, exchange: Exchange) -> str:
+    """The node that left the first copy unanswered; "" = it was we, or who was first then is not known any more."""
+    peers = exchange.peers
+    if exchange.copies < 2 or exchange.asked_at <= peers.since:
+        return ""
+    named = exchange.packet.options.get(_SERVER_IDENTIFIER)
+    selected = peers.identifiers.get(int.from_bytes(named, "big")) if named else None
+    first = rank(peers, client_bucket(client), selected)[0]
+    return "" if first == peers.me else first

@@ -87,6 +87,8 @@ class Responder:
         copies = 1 if alone else self._heard.note(heard_key(packet), relay or link, kind_of(packet), now)
         peers = self._membership.peers(link, relay)
         exchange = Exchange(endpoint, datagram, packet, local, copies, config, peers, now)
+        if copies > 1:
+            exchange.asked_at = self._heard.first_at(heard_key(packet), relay or link, kind_of(packet))
         operation = self._decide(exchange, now)
         self._counters.received[operation] += 1
         return ""
@@ -151,8 +153,8 @@ class Responder:
             self._drop("conflict")
 
     def _committed(self, exchange: Exchange, commit: Commit) -> None:
-        change, link = commit.change, exchange.endpoint.label or ""
-        self._rescues.committed(change, exchange.peers, exchange.copies, (link, exchange.packet.giaddr))
+        change = commit.change
+        self._rescues.committed(change, exchange)
         if change.kind == GRANT:
             self._rooms.offers.forget(change.space, change.client)
         if commit.then is None:
@@ -180,7 +182,7 @@ class Responder:
             self._counters.durations[reply.operation, reply.result].observe(taken)
         self._hold(reply)
         if reply.hold is not None:
-            self._rescues.offered(reply.hold.client, exchange.peers, exchange.copies)
+            self._rescues.offered(reply.hold.client, exchange)
 
     def _hold(self, reply: Reply | None) -> None:
         if reply is not None and reply.hold is not None:

@@ -1,0 +1,158 @@
+"""Who is blamed when a client had to ask twice: the node that was first when it asked first, and nobody else (F29)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from everlease.core.identity import client_bucket
+from everlease.wire import v4
+from runtime.house import House, Weather
+from runtime.test_responder import hear, message, selecting
+
+
+class Trio:
+    """Three nodes on one link; `order(mac)` are they as they answer a client: owner first."""
+
+    def __init__(self) -> None:
+        weather = Weather()
+        self.houses = [House(name, weather, host=host) for host, name in enumerate(("one", "two", "three"), 2)]
+        self.by_name = {house.rooms.name: house for house in self.houses}
+
+    def order(self, mac: bytes) -> list[House]:
+        order = self.houses[0].rooms.membership.peers("office", 0).order
+        return [self.by_name[name] for name in order[client_bucket(b"\x02\x01" + mac)]]
+
+    def clients(self, *order: House) -> list[bytes]:
+        """Clients whom these nodes answer in this order."""
+        macs = [bytes((2, 0, 0, 0, 1, number)) for number in range(200)]
+        return [mac for mac in macs if self.order(mac)[: len(order)] == list(order)]
+
+    async def beat(self, *silent: House, seconds: float = 0.5) -> None:
+        for house in self.houses:
+            if house in silent:
+                house.time.boot_now += seconds
+            else:
+                await house.beat(seconds)
+        for house in self.houses:
+            house.rooms.membership.judge(house.time.boot())
+
+    def blamed(self) -> set[str]:
+        return {name for house in self.houses for _, name in house.rooms.counters.takeovers}
+
+    async def ask(self, *macs: bytes, of: list[House]) -> list[tuple[House, v4.Packet]]:
+        """Clients broadcast a DISCOVER; who offers what."""
+        return [
+            (house, offer) for mac in macs for house in of for offer in await hear(house, message(v4.DISCOVER, mac))
+        ]
+
+    async def take(self, offer: v4.Packet) -> None:
+        for house in self.houses:
+            await hear(house, selecting(offer, offer.chaddr))
+
+
+@pytest.fixture
+async def trio() -> AsyncIterator[Trio]:
+    trio = Trio()
+    for house in trio.houses:
+        await house.join()
+    await trio.beat()
+    await trio.beat()
+    yield trio
+    for house in trio.houses:
+        await house.leave()
+
+
+async def test_who_skips_a_node_does_so_at_once_and_says_so_soon(trio: Trio) -> None:
+    mute, taker, _ = trio.houses
+    told: list[bool] = []
+    membership = taker.rooms.membership
+    membership.news = lambda: told.append(True)
+    for _ in range(3):
+        assert not told
+        membership.take_over("office", 0, mute.rooms.name)
+    assert told
+    assert mute.rooms.name not in {names[0] for names in membership.peers("office", 0).order}
+
+
+async def test_a_takeover_that_is_published_while_the_own_echo_is_late_counts(trio: Trio) -> None:
+    mute, taker, observer = trio.houses
+    observer.time.boot_now += 3
+    for _ in range(3):
+        taker.rooms.membership.take_over("office", 0, mute.rooms.name)
+    observer.rooms.membership.judge(observer.time.boot())
+    await taker.beat()
+    assert observer.rooms.membership.frozen
+    assert mute.rooms.name not in {names[0] for names in observer.rooms.membership.peers("office", 0).order}
+
+
+async def test_a_node_that_comes_first_between_two_copies_is_not_blamed_for_the_first(trio: Trio) -> None:
+    """Both that are left answer the second copy, and the client takes whose offer it likes."""
+    mute, second, third = trio.houses
+    macs = trio.clients(mute, second)[:4]
+    assert len(macs) == 4
+    heard = [house for house in trio.houses if house is not mute]
+    assert await trio.ask(*macs, of=heard) == []
+    for _ in range(3):
+        second.rooms.membership.take_over("office", 0, mute.rooms.name)
+    for _ in range(2):
+        await trio.beat()
+    offers = await trio.ask(*macs, of=heard)
+    assert {house for house, _ in offers} == {second, third}
+    for house, offer in offers:
+        if house is third:
+            await trio.take(offer)
+    assert trio.blamed() == set()
+
+
+async def test_the_heirs_of_a_node_that_died_between_two_copies_do_not_blame_each_other(trio: Trio) -> None:
+    dead, second, third = trio.houses
+    macs = trio.clients(dead, second)[:4]
+    assert await trio.ask(*macs, of=[second, third]) == []
+    for _ in range(4):
+        await trio.beat(dead)
+    offers = await trio.ask(*macs, of=[second, third])
+    assert {house for house, _ in offers} == {second, third}
+    for house, offer in offers:
+        if house is third:
+            await hear(third, selecting(offer, offer.chaddr))
+    assert trio.blamed() == set()
+
+
+async def test_who_was_first_all_the_time_is_blamed_also_after_presences_changed(trio: Trio) -> None:
+    mute, second, third = trio.houses
+    (mac, *_) = trio.clients(mute, second)
+    assert await trio.ask(mac, of=[second, third]) == []
+    third.rooms.membership.serve({"office": [third.wire.address], "lab": []}, {"office": "office", "lab": "lab"})
+    for _ in range(2):
+        await trio.beat()
+    ((answering, offer),) = await trio.ask(mac, of=[second, third])
+    await trio.take(offer)
+    assert answering is second
+    assert trio.blamed() == {mute.rooms.name}
+
+
+async def test_a_server_that_a_client_selects_in_vain_is_blamed_rather_than_the_buckets_owner(trio: Trio) -> None:
+    owner, second, selected = trio.houses
+    (mac, *_) = trio.clients(owner, second)
+    (offer,) = await hear(owner, message(v4.DISCOVER, mac))
+    offer.options[54] = selected.wire.address.to_bytes(4, "big")
+    assert await hear(owner, selecting(offer, mac)) == []
+    await trio.beat()
+    await trio.beat()
+    assert len(await hear(owner, selecting(offer, mac))) == 1
+    assert trio.blamed() == {selected.rooms.name}
+
+
+async def test_a_client_that_reboots_and_has_to_ask_twice_counts_as_well(trio: Trio) -> None:
+    mute, second, _ = trio.houses
+    (mac, *_) = trio.clients(mute, second)
+    (offer,) = await hear(mute, message(v4.DISCOVER, mac))
+    await hear(mute, selecting(offer, mac))
+    rebooting = message(v4.REQUEST, mac, {50: offer.yiaddr.to_bytes(4, "big")})
+    assert await hear(second, rebooting) == []
+    await trio.beat()
+    await trio.beat()
+    assert len(await hear(second, rebooting)) == 1
+    assert trio.blamed() == {mute.rooms.name}
