@@ -147,7 +147,7 @@ async def test_relays_are_forgotten_after_ten_minutes_and_bounded(pair: tuple[Ho
         membership.hear_relay(relay, pair[0].time.boot())
     assert len(membership.presence(0, 0, "").relays) == 256
     pair[0].time.boot_now += 601
-    membership._forget(pair[0].time.boot())
+    membership._relays.forget(pair[0].time.boot(), 0.5)
     assert membership.presence(0, 0, "").relays == []
 
 
@@ -187,7 +187,7 @@ async def test_a_skip_ends_after_a_minute_and_doubles_when_it_comes_back(pair: t
     membership = one.rooms.membership
 
     def skipped() -> bool:
-        return ("two", "office") in membership._skipped
+        return ("two", "office") in membership._candidates.skipped
 
     for _ in range(3):
         membership.take_over("office", 0, "two")
@@ -212,7 +212,7 @@ async def test_takeovers_that_are_far_apart_skip_nobody(pair: tuple[House, House
     for _ in range(5):
         one.rooms.membership.take_over("office", 0, "two")
         await beat(one, two, seconds=6.0)
-    assert not one.rooms.membership._skipped
+    assert not one.rooms.membership._candidates.skipped
 
 
 async def test_a_second_process_with_the_same_name_stops_the_first(pair: tuple[House, House]) -> None:

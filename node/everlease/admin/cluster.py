@@ -11,7 +11,7 @@ from everlease.admin.convert import dotted, duration, node_state, timestamp
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
 from everlease.runtime.lifeline import SERVING
-from everlease.runtime.membership import Member
+from everlease.runtime.members import Member
 from everlease.runtime.rooms import Rooms
 
 
@@ -85,7 +85,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             view_revision=presence.view,
             server_identifiers=[dotted(each) for each in sorted(member.identifiers)],
             owned_buckets=buckets.get(member.name, 0),
-            clock_offset=duration(member.offset - clock.later),
+            clock_offset=None if member.offset is None else duration(member.offset - clock.later),
             boot_id=presence.boot,
         )
 

@@ -1,4 +1,4 @@
-"""Which nodes answer: presence, judged by our own monotonic clock, and the candidates that follow from it.
+"""Who is there: presence of all nodes, judged by our own monotonic clock, and what follows for who answers.
 
 The law of this file: a node is eligible while its presence keeps *changing*; what clock it has does not matter. While
 our own presence does not come back we cannot judge anybody, so nobody's age counts: an election must not silence all.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from everlease.core.answering import NOBODY, Order, owned_mask, rendezvous
-from everlease.core.situation import ALL_BUCKETS, Peers
+from everlease.core.answering import rendezvous
+from everlease.core.situation import Peers
+from everlease.runtime.candidates import Candidates
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.lifeline import SERVING, Lifeline
-from everlease.store.records import Presence, Takeover, dotted, undotted
+from everlease.runtime.members import Identifiers, Member, member_of
+from everlease.runtime.relays import Relays
+from everlease.runtime.takeovers import Takeovers, place_of, skipped
+from everlease.store.records import Presence, dotted
 from everlease.store.view import Peer
 
 PERIOD: Final = 0.5
@@ -24,47 +27,8 @@ PERIOD: Final = 0.5
 NODES_PER_SECOND: Final = 50
 """Presence commits per second of a large cluster, all nodes together: each one wakes every node."""
 
-RELAY_MEMORY: Final = 600.0
-
-RELAY_SETTLES: Final = 3
-"""Periods from the first packet of a relay until whoever hears it as well has said so, and we have read it."""
-
-OFFERS_LAST: Final = 30.0
-"""Seconds for which a node that fell silent, or is skipped, may still have addresses on offer in its memory (default of
-offer-lifetime): so long nobody else offers addresses of its buckets without a commit."""
-
-RELAYS: Final = 256
-"""Relays that a presence names, the latest heard; 4 KB at most, because every node reads every presence."""
-
-TAKEOVERS: Final = 3
-TAKEOVER_WINDOW: Final = 10.0
-SKIP_FIRST, SKIP_LONGEST = 60.0, 600.0
-_PEERS_CACHED: Final = 4096
-
-
-@dataclass(slots=True)
-class Member:
-    """Another node, as its presence shows it. seen_at: when it last changed, seconds of CLOCK_BOOTTIME.
-
-    offset: its wall clock less our CLOCK_BOOTTIME then. identifiers: its own addresses, by which clients select it.
-    """
-
-    name: str
-    presence: Presence
-    seen_at: float
-    offset: float
-    links: frozenset[str]
-    relays: frozenset[int]
-    identifiers: frozenset[int]
-
-
-@dataclass(slots=True)
-class _Skip:
-    """How often a node had to be taken over on a link, and until when it is skipped there (cluster time)."""
-
-    times: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
-    span: float = 0.0
-    until: float = 0.0
+PERIODS: Final = 3
+"""Without a change for which a node is not eligible."""
 
 
 class Membership:
@@ -72,6 +36,8 @@ class Membership:
 
     links: what this node serves now, place -> own addresses ("" holds those of `--listen`). A place is a link's label,
     or its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
+    remember: seconds for which a client may still name a node that is gone. restored: until when a rollback of the
+    store is being lived down, cluster time. frozen: our own echo is late, so nobody is judged.
     news: called when this node hears a relay for the first time, or skips a node: the others should know soon.
     """
 
@@ -82,8 +48,8 @@ class Membership:
         self.places: dict[str, str] = {}
         self.admin = ""
         self.remember = 86_400.0
+        self.restored = 0.0
         self.members: dict[str, Member] = {}
-        self.eligible: frozenset[str] = frozenset({name})
         self.own: Peer | None = None
         self.sequence = 0
         self.frozen = True
@@ -91,20 +57,21 @@ class Membership:
         self._clock = clock
         self._lifeline = lifeline
         self._sent: deque[tuple[int, float]] = deque(maxlen=64)
-        self._relays: dict[int, float] = {}
-        self._new_relays: dict[int, float] = {}
-        self._offerers: dict[str, float] = {}
-        self._dead: dict[int, tuple[str, float]] = {}
-        self._skips: dict[tuple[str, str], _Skip] = {}
-        self._skipped: frozenset[tuple[str, str]] = frozenset()
-        self._peers: dict[tuple[str, int], Peers] = {}
-        self._orders: dict[tuple[str, int], tuple[Order, float]] = {}
-        self._judged_at = self._reordered_at = clock.boot()
+        self._relays = Relays()
+        self._takeovers = Takeovers()
+        self._identifiers = Identifiers()
+        self._candidates = Candidates(name, self.members, self._relays, self._identify)
+        self._judged_at = clock.boot()
 
     @property
     def period(self) -> float:
         """Seconds between two own presence commits."""
         return max(PERIOD, (1 + len(self.members)) / NODES_PER_SECOND)
+
+    @property
+    def eligible(self) -> frozenset[str]:
+        """Nodes that may answer."""
+        return self._candidates.eligible
 
     # --- what the watch tells -----------------------------------------------------------------------------------------
 
@@ -115,12 +82,20 @@ class Membership:
             return
         before = self.members.pop(name, None)
         if peer is None:
-            self._bury(before, now)
+            if before is not None:
+                self._identifiers.remember(before, now + self.remember)
         else:
-            self.members[name] = self._member(name, peer.presence, now)
+            member = self.members[name] = member_of(name, peer.presence, now, self._sample(peer.presence, before, now))
+            self._identifiers.remember(member, now + self.remember)
         if _says(self.members.get(name)) != _says(before):
-            self._reorder(self._clock.boot())
+            self._candidates.change(now)
             self.judge(now)
+
+    def _sample(self, presence: Presence, before: Member | None, now: float) -> float | None:
+        """Its clock, unless the watch may have lain still: then the presence is older than it seems."""
+        if self._lifeline.fresh(now):
+            return presence.clock - now
+        return before.offset if before is not None and before.presence.boot == presence.boot else None
 
     def _observe_own(self, peer: Peer | None, now: float) -> None:
         self.own = peer
@@ -132,84 +107,50 @@ class Membership:
         if self.frozen:  # now others can be judged, before the first packet is
             self.judge(now)
 
-    def _member(self, name: str, presence: Presence, now: float) -> Member:
-        identifiers = frozenset(undotted(address) for addresses in presence.links.values() for address in addresses)
-        for address in identifiers:
-            self._dead[address] = (name, now + self.remember)
-        relays = frozenset(undotted(relay) for relay in presence.relays)
-        return Member(name, presence, now, presence.clock - now, frozenset(presence.links), relays, identifiers)
-
-    def _bury(self, member: Member | None, now: float) -> None:
-        for address in member.identifiers if member else ():
-            self._dead[address] = (member.name if member else "", now + self.remember)
-
     # --- twice a second -----------------------------------------------------------------------------------------------
 
     def judge(self, now: float) -> None:
         """Decide who is eligible; nobody's silence counts for the time in which our own echo was late."""
-        elapsed, self._judged_at = now - self._judged_at, now
-        self.frozen = now - self._lifeline.echo_at > 2 * self.period
+        began, self._judged_at = self._judged_at, now
+        late, was_frozen = now - self._lifeline.echo_at, self.frozen
+        self.frozen = late > 2 * self.period
         if self.frozen:
-            for member in self.members.values():
-                member.seen_at += elapsed
+            self._stop_counting(now - began if was_frozen else late, now)
         else:
             self._elect(now)
-        self._skip(now)  # also while frozen: that clients had to ask twice is no guess
+        time = self._clock.now()
+        published = [entry for member in self._fresh(now) for entry in member.presence.takeovers]
+        # Also while frozen: that clients had to ask twice is no guess.
+        self._candidates.skip(skipped([*published, *self._takeovers.own(time)], time), now)
+
+    def _stop_counting(self, seconds: float, now: float) -> None:
+        for member in self.members.values():
+            member.seen_at = min(member.seen_at + seconds, now)
 
     def _elect(self, now: float) -> None:
-        eligible = {name for name, member in self.members.items() if self._is_eligible(member, now)}
+        eligible = {member.name for member in self._fresh(now) if member.presence.state == SERVING}
         if self._lifeline.state == SERVING:
             eligible.add(self.name)
-        if eligible != self.eligible:
-            self.eligible = frozenset(eligible)
-            self._reorder(now)
-        self._offerers.update(dict.fromkeys(eligible, now))
-        self._forget(now)
+        self._candidates.elect(frozenset(eligible), now)
+        if self._relays.forget(now, self.period):
+            self._candidates.change(now)
+        self._identifiers.forget(now)
+        self._takeovers.forget(self._clock.now())
 
-    def _is_eligible(self, member: Member, now: float) -> bool:
-        return member.presence.state == SERVING and self.is_fresh(member, now)
+    def _fresh(self, now: float) -> list[Member]:
+        return [member for member in self.members.values() if self.is_fresh(member, now)]
 
     def is_fresh(self, member: Member, now: float) -> bool:
         """Whether its presence changed within three of its periods."""
-        return now - member.seen_at <= 3 * max(member.presence.period, self.period)
+        return now - member.seen_at <= PERIODS * max(member.presence.period, self.period)
 
     def offsets(self, now: float) -> list[float]:
         """The fresh nodes' wall clocks less our CLOCK_BOOTTIME, for `ClusterClock.follow`."""
-        return [member.offset for member in self.members.values() if self.is_fresh(member, now)]
+        return [member.offset for member in self._fresh(now) if member.offset is not None]
 
-    def _skip(self, now: float) -> None:
-        skipped = self._gather_skips(now)
-        if skipped != self._skipped:
-            self._skipped = skipped
-            self._reorder(now)
-
-    def _gather_skips(self, now: float) -> frozenset[tuple[str, str]]:
-        time = self._clock.now()
-        published = [
-            entry
-            for member in self.members.values()
-            if self.is_fresh(member, now)
-            for entry in member.presence.takeovers
-        ]
-        return frozenset((entry.node, entry.link) for entry in [*published, *self._own_skips()] if entry.until > time)
-
-    def _own_skips(self) -> list[Takeover]:
-        time = self._clock.now()
-        return [Takeover(node, link, skip.until) for (link, node), skip in self._skips.items() if skip.until > time]
-
-    def _forget(self, now: float) -> None:
-        for relay in [relay for relay, at in self._relays.items() if now - at > RELAY_MEMORY]:
-            del self._relays[relay]
-        settled = [relay for relay, at in self._new_relays.items() if now - at > RELAY_SETTLES * self.period]
-        for relay in settled:
-            del self._new_relays[relay]
-        silent = [name for name, at in self._offerers.items() if now - at > OFFERS_LAST]
-        for name in silent:
-            del self._offerers[name]
-        if settled or silent:
-            self._reorder(self._clock.boot())
-        for address in [address for address, (_, until) in self._dead.items() if until < now]:
-            del self._dead[address]
+    def rolled_back(self, now: float) -> float:
+        """Until when, in cluster time, somebody here lives a rollback of the store down; 0 = nobody does."""
+        return max((member.presence.restored for member in self._fresh(now)), default=0.0)
 
     # --- our own presence ---------------------------------------------------------------------------------------------
 
@@ -217,7 +158,6 @@ class Membership:
         """The next presence of this node; its coming back counts as an echo of this moment."""
         self.sequence += 1
         self._sent.append((self.sequence, self._clock.boot()))
-        latest = sorted(self._relays, key=self._relays.__getitem__, reverse=True)[:RELAYS]
         return Presence(
             boot=self.boot_id,
             sequence=self.sequence,
@@ -226,8 +166,9 @@ class Membership:
             view=view_revision,
             config=config_revision,
             links={label: [dotted(address) for address in own] for label, own in self.links.items()},
-            relays=[dotted(relay) for relay in latest],
-            takeovers=self._own_skips(),
+            relays=[dotted(relay) for relay in self._relays.latest()],
+            takeovers=self._takeovers.own(self._clock.now()),
+            restored=self.restored,
             admin=self.admin,
             version=version,
             period=self.period,
@@ -238,7 +179,13 @@ class Membership:
         """What this node serves from now on: place -> own addresses; and label -> place."""
         self.links = {place: tuple(addresses) for place, addresses in links.items()}
         self.places = dict(places)
-        self._reorder(self._clock.boot())
+        self._candidates.change(self._clock.boot())
+
+    def _identify(self) -> dict[int, str]:
+        own = frozenset(address for addresses in self.links.values() for address in addresses)
+        return self._identifiers.table(
+            [(self.name, own), *((each.name, each.identifiers) for each in self.members.values())]
+        )
 
     def buckets(self) -> dict[str, int]:
         """How many of the 256 client buckets each eligible node owns, all links taken together; for people."""
@@ -246,100 +193,24 @@ class Membership:
         owners = [names[0] for names in order if names]
         return {name: owners.count(name) for name in sorted(self.eligible)}
 
+    # --- what packets tell and ask ------------------------------------------------------------------------------------
+
     def hear_relay(self, relay: int, now: float) -> None:
         """A packet came through this relay (giaddr)."""
-        if relay not in self._relays:
-            if len(self._relays) >= 2 * RELAYS:
-                del self._relays[oldest := min(self._relays, key=self._relays.__getitem__)]
-                self._new_relays.pop(oldest, None)
-            self._new_relays[relay] = now
-            self._peers.pop(("", relay), None)
+        if self._relays.hear(relay, now):
+            self._candidates.hear(relay)
             self.news()
-        self._relays[relay] = now
-
-    # --- the hot path -------------------------------------------------------------------------------------------------
 
     def peers(self, link: str, relay: int) -> Peers:
-        """The candidates for a packet: by its relay if it has one (relay 0 = none), else by its link's label.
-
-        Who answers may be a guess, and may change at any moment; who offers an address from memory may not: addresses
-        are divided between all who may have some on offer, and, while a relay is new, between all who might hear it.
-        """
-        key = ("", relay) if relay else (self.places.get(link, link), 0)
-        found = self._peers.get(key)
-        if found is None:
-            if len(self._peers) >= _PEERS_CACHED:
-                self._peers.clear()
-            found = self._peers[key] = self._make_peers(*key)
-        return found
-
-    def _make_peers(self, link: str, relay: int) -> Peers:
-        names = self._hearing(self.eligible, link, relay)
-        place = place_of(link, relay)
-        skipped = {name for name in names if (name, place) in self._skipped}
-        active = names - skipped or names
-        order = rendezvous(frozenset(active))
-        if active != names:  # the skipped ones come last: they still are candidates for a third copy
-            rest = rendezvous(frozenset(names - active))
-            order = tuple(first + last for first, last in zip(order, rest, strict=True))
-        settled = relay not in self._new_relays
-        offerers = self._hearing(self._offerers, link, relay) if settled else {self.name, *self._offerers}
-        owned = owned_mask(rendezvous(frozenset(offerers)), self.name) if len(offerers) > 1 else ALL_BUCKETS
-        since = self._since((link, relay), order)
-        return Peers(self.name, frozenset(names), order, owned, self._identifiers(), settled, since)
-
-    def _since(self, key: tuple[str, int], order: Order) -> float:
-        """Since when this is the order; 0 = as long as anybody asked."""
-        before, since = self._orders.get(key, (order, 0.0))
-        if before != order:
-            since = self._reordered_at
-        if len(self._orders) >= _PEERS_CACHED:
-            self._orders.clear()
-        self._orders[key] = order, since
-        return since
-
-    def _reorder(self, now: float) -> None:
-        self._reordered_at = now
-        self._peers.clear()
-
-    def _hearing(self, names: Iterable[str], link: str, relay: int) -> set[str]:
-        """Those that hear this link or relay as far as we know, and we."""
-        members = [member for name in names if (member := self.members.get(name)) is not None]
-        return {
-            self.name,
-            *(each.name for each in members if (relay in each.relays if relay else link in each.links)),
-        }
-
-    def _identifiers(self) -> dict[int, str]:
-        """Whom a server identifier names: a living member before a dead one, NOBODY where several share it."""
-        known = {address: name for address, (name, _) in self._dead.items()}
-        own = frozenset(address for addresses in self.links.values() for address in addresses)
-        claimed: set[int] = set()
-        for name, addresses in [(self.name, own), *((each.name, each.identifiers) for each in self.members.values())]:
-            known.update({address: NOBODY if address in claimed else name for address in addresses})
-            claimed |= addresses
-        return known
+        """The candidates for a packet: by its relay if it has one (relay 0 = none), else by its link's label."""
+        return self._candidates.peers(("", relay) if relay else (self.places.get(link, link), 0))
 
     def take_over(self, link: str, relay: int, owner: str) -> None:
         """A client of `owner` was answered by us after it had asked again, and its change was committed."""
-        now, place = self._clock.now(), place_of(self.places.get(link, link), relay)
-        skip = self._skips.setdefault((place, owner), _Skip())
-        skip.times.append(now)
-        if skip.until > now or len(skip.times) < TAKEOVERS or now - skip.times[0] > TAKEOVER_WINDOW:
-            return
-        relapsed = skip.until and now - skip.until < SKIP_LONGEST
-        skip.span = min(2 * skip.span, SKIP_LONGEST) if relapsed else SKIP_FIRST
-        skip.until = now + skip.span
-        skip.times.clear()
-        self._skip(self._clock.boot())
-        self.news()
+        if self._takeovers.note(place_of(self.places.get(link, link), relay), owner, self._clock.now()):
+            self.judge(self._clock.boot())
+            self.news()
 
 
 def _says(member: Member | None) -> object:
-    """What of a presence others act upon at once."""
-    return member and (member.presence.state, member.links, member.relays, member.presence.takeovers)
-
-
-def place_of(link: str, relay: int) -> str:
-    """The name of a link, or of the wire behind a relay, in takeovers."""
-    return f"relay {dotted(relay)}" if relay else link
+    return member and member.says()

@@ -64,7 +64,8 @@ class Presence(msgspec.Struct, omit_defaults=True):
     boot: id of this run; sequence: counts up; state: joining, serving... and, when it does not serve, reason: why;
     clock: its wall clock, seconds UTC;
     view, config: revisions that it has; links: labels that it serves, with the node's addresses (server identifiers);
-    relays: giaddrs heard in the last ten minutes, bounded; dotted text.
+    relays: giaddrs heard in the last ten minutes, bounded; dotted text. restored: until when, in cluster time, it lives
+    a rollback of the store down (0 = it knows of none): a node that starts meanwhile learns of it here.
     """
 
     boot: str
@@ -76,6 +77,7 @@ class Presence(msgspec.Struct, omit_defaults=True):
     links: dict[str, list[str]] = {}
     relays: list[str] = []
     takeovers: list[Takeover] = []
+    restored: float = 0.0
     admin: str = ""
     version: str = ""
     period: float = 0.5
