@@ -75,6 +75,7 @@ class Weather:
     decide: Callable[[bytes, str], str | StoreError] = lambda _request, _member: ""
     asked: list[str] = field(default_factory=list)
     leaderless: bool = False
+    alarms: frozenset[str] = frozenset()
 
     @property
     def freshness(self) -> object:
@@ -90,7 +91,13 @@ class Weather:
         return 0.001
 
     def report(self, member: str) -> Report | None:
-        return None
+        return Report("3.4.23", 0, self.alarms)
+
+    def term(self) -> int:
+        return self.store.term()
+
+    async def elected(self, since: int) -> str:
+        return await self.store.elected(since)
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         return self.leaderless
@@ -211,10 +218,12 @@ class House:
         """Let time pass, commit a presence, and wait until the watch has brought it back."""
         self.time.boot_now += seconds
         self.rooms.membership.judge(self.time.boot_now)
+        self.pulse.compare_clocks(self.time.boot_now)
         self.pulse.send(self.time.boot_now)
         await settle()
         self.rooms.membership.judge(self.time.boot_now)
         self.rooms.lifeline.beat(self.time.boot_now)
+        self.pulse.compare_clocks(self.time.boot_now)
         self.rooms.lifeline.evaluate(self.time.boot_now)
 
     async def leave(self) -> None:

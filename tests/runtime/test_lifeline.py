@@ -58,6 +58,37 @@ def test_a_store_that_says_it_has_no_leader_lets_known_bindings_be_extended() ->
     assert (lifeline.state, lifeline.ready()) == ("extending", True)
 
 
+def test_a_store_that_says_it_has_no_space_is_one_that_nobody_can_write_to() -> None:
+    lifeline = serving(100.0)
+    lifeline.full = True
+    lifeline.evaluate(103.1)
+    assert (lifeline.state, lifeline.ready()) == ("extending", True)
+    lifeline.committed(103.2)
+    assert lifeline.state == "serving"
+
+
+@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "revision 7: bad")])
+def test_a_node_that_may_not_answer_does_not_extend_either(fact: str, value: object) -> None:
+    lifeline = serving(100.0)
+    lifeline.leaderless = True
+    setattr(lifeline, fact, value)
+    lifeline.evaluate(103.1)
+    assert (lifeline.state, lifeline.ready()) == ("degraded", False)
+
+
+def test_a_node_does_not_serve_before_its_clock_was_held_against_the_others() -> None:
+    lifeline = serving(100.0)
+    lifeline.comparing = True
+    lifeline.evaluate(100.1)
+    assert (lifeline.state, lifeline.ready()) == ("joining", False)
+    lifeline.trust("it differs")
+    lifeline.evaluate(100.2)
+    assert (lifeline.state, lifeline.reason) == ("degraded", "it differs")
+    lifeline.trust("")
+    lifeline.evaluate(100.3)
+    assert lifeline.ready()
+
+
 def test_a_strict_cluster_is_silent_without_a_quorum() -> None:
     lifeline = serving(100.0)
     lifeline.leaderless, lifeline.extends = True, False

@@ -79,6 +79,35 @@ async def test_while_the_own_echo_is_late_nobody_grows_old(pair: tuple[House, Ho
     assert "two" not in one.rooms.membership.eligible
 
 
+async def test_who_was_eligible_when_the_echo_was_lost_has_time_to_show_itself_when_it_is_back(
+    pair: tuple[House, House],
+) -> None:
+    one, _ = pair
+    membership, lifeline = one.rooms.membership, one.rooms.lifeline
+    for _ in range(40):  # the last second before the freeze counts for nobody, either
+        one.time.boot_now += 0.5
+        membership.judge(one.time.boot())
+    assert membership.frozen
+    lifeline.echoed(one.time.boot(), one.time.boot())
+    membership.judge(one.time.boot())
+    one.time.boot_now += 0.9
+    membership.judge(one.time.boot())
+    assert membership.eligible == {"one", "two"}
+    one.time.boot_now += 0.9
+    lifeline.echoed(one.time.boot(), one.time.boot())
+    membership.judge(one.time.boot())
+    assert membership.eligible == {"one"}
+
+
+async def test_who_is_skipped_for_longer_than_may_be_is_not(pair: tuple[House, House]) -> None:
+    one, two = pair
+    two.rooms.clock.later += 86_400.0  # as one that lies, or has lost its clock
+    for _ in range(3):
+        two.rooms.membership.take_over("office", 0, "one")
+    await beat(two, one)
+    assert {names[0] for names in one.rooms.membership.peers("office", 0).order} == {"one", "two"}
+
+
 async def test_a_draining_node_is_no_candidate_as_soon_as_it_says_so(pair: tuple[House, House]) -> None:
     one, two = pair
     two.rooms.lifeline.draining = "asked to stop"

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from everlease.errors import ConfigError
+from everlease.store.api import NoSpace
 from everlease.store.txn import Leaf, single
-from runtime.house import House, Weather, settle
+from runtime.house import House, Time, Weather, settle
 
 
 async def test_a_name_that_another_process_moves_under_is_refused() -> None:
@@ -67,6 +68,53 @@ async def test_a_store_without_a_leader_is_asked_for_and_told() -> None:
         await settle(3)
     assert house.rooms.lifeline.state == "extending"
     await house.leave()
+
+
+async def test_a_store_without_space_is_noticed_and_known_clients_are_extended() -> None:
+    house = await House("one", Weather()).join()
+    house.weather.decide = lambda _request, _member: NoSpace("database space exceeded")
+    house.weather.alarms = frozenset({"NOSPACE"})
+    for _ in range(70):
+        house.time.boot_now += 0.05
+        house.pulse.tick(house.time.boot())
+        await settle(3)
+    assert house.rooms.lifeline.state == "extending"
+    assert "no space" in house.rooms.lifeline.reason
+    await house.leave()
+
+
+async def test_a_node_that_starts_with_a_wrong_clock_never_serves() -> None:
+    weather = Weather()
+    right, also = await House("one", weather).join(), await House("two", weather, host=3).join()
+    wrong = House("three", weather, Time(), host=4)
+    wrong.time.wall_offset += 7200
+    await wrong.join()
+    for _ in range(4):
+        for house in (right, also, wrong):
+            await house.beat()
+    assert [state for state, _ in wrong.states] == ["degraded"]
+    assert "differs from the cluster's by 7199.5 s" in wrong.rooms.lifeline.reason
+    assert right.rooms.lifeline.state == also.rooms.lifeline.state == "serving"
+    assert "three" not in right.rooms.membership.eligible
+    wrong.time.wall_offset -= 7200
+    await wrong.beat()
+    assert wrong.rooms.lifeline.state == "serving"
+    for house in (right, also, wrong):
+        await house.leave()
+
+
+async def test_presences_that_lay_in_a_watch_that_stood_still_tell_nothing_of_clocks() -> None:
+    weather = Weather()
+    one, two = await House("one", weather).join(), await House("two", weather, host=3).join()
+    await one.beat()
+    await two.beat()
+    one.time.boot_now += 30  # what two sends now, one reads half a minute later
+    await two.beat()
+    one.pulse.compare_clocks(one.time.boot())
+    await one.beat()
+    assert one.rooms.clock.now() == one.rooms.clock.reuse_now() == pytest.approx(one.time.wall())
+    for house in (one, two):
+        await house.leave()
 
 
 def _delete(house: House) -> bytes:

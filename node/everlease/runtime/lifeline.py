@@ -34,8 +34,9 @@ class Lifeline:
     """The facts, the state that follows from them, and whom to tell. All times are CLOCK_BOOTTIME, seconds.
 
     waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load;
-    leaderless: a reachable member says that it has no leader; extends: the cluster extends known bindings on quorum
-    loss; clock_ok: the own clock is trusted; draining: why it leaves ("" = it stays);
+    leaderless: a reachable member says that it has no leader; full: one says that there is no space, so that nobody can
+    write; extends: the cluster extends known bindings meanwhile; comparing: the own clock has not been held against the
+    others' yet; clock_ok: it is trusted, else clock_says why not; draining: why the node leaves ("" = it stays);
     told: each is called with (state, reason) when the state changes.
     """
 
@@ -47,9 +48,11 @@ class Lifeline:
         self.echo_at = self.committed_at = 0.0
         self.waiting_for = self.reason = "the store has not answered yet"
         self.refused = ""
-        self.leaderless = False
+        self.leaderless = self.full = False
         self.extends = True
+        self.comparing = False
         self.clock_ok = True
+        self.clock_says = ""
         self.draining = ""
         self.stopped = False
 
@@ -73,9 +76,13 @@ class Lifeline:
     def committed(self, now: float) -> None:
         """A batch was confirmed."""
         self.committed_at = now
-        self.leaderless = False
+        self.leaderless = self.full = False
         if self.state in (EXTENDING, DEGRADED):
             self.evaluate(now)
+
+    def trust(self, doubt: str) -> None:
+        """The clocks were compared; doubt: why the own one is not trusted, "" = it is."""
+        self.comparing, self.clock_ok, self.clock_says = False, not doubt, doubt
 
     def fresh(self, now: float) -> bool:
         """Whether the view is proved to hold everything up to a second ago."""
@@ -105,17 +112,18 @@ class Lifeline:
             return JOINING, self.waiting_for
         if self.echo_at < self._woke:
             return JOINING, "waiting for the own presence to come back through the watch"
-        if now - self.committed_at > UNPROVED:
-            return self._unproved()
-        if self.refused:
+        if self.comparing:
+            return JOINING, "waiting for the other nodes' clocks"
+        if self.refused:  # what a newer document has taken away must not be extended either
             return DEGRADED, self.refused
         if not self.clock_ok:
-            return DEGRADED, "the clock of this host differs from the cluster's: check its time synchronisation"
+            return DEGRADED, self.clock_says
+        if now - self.committed_at > UNPROVED:
+            return self._unproved()
         return SERVING, "commits are confirmed"
 
     def _unproved(self) -> tuple[str, str]:
-        if self.leaderless and self.extends:
-            return EXTENDING, "the store has no leader: known bindings are extended within what is committed"
-        if self.leaderless:
-            return DEGRADED, "the store has no leader"
-        return DEGRADED, f"no commit was confirmed for {UNPROVED:.0f} s"
+        trouble = "the store has no leader" if self.leaderless else "the store has no space" if self.full else ""
+        if trouble and self.extends:
+            return EXTENDING, f"{trouble}: known bindings are extended within what is committed"
+        return DEGRADED, trouble or f"no commit was confirmed for {UNPROVED:.0f} s"

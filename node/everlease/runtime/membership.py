@@ -148,6 +148,10 @@ class Membership:
         """The fresh nodes' wall clocks less our CLOCK_BOOTTIME, for `ClusterClock.follow`."""
         return [member.offset for member in self._fresh(now) if member.offset is not None]
 
+    def in_company(self, now: float) -> bool:
+        """Whether there is anybody whose clock could be known."""
+        return bool(self._fresh(now))
+
     def rolled_back(self, now: float) -> float:
         """Until when, in cluster time, somebody here lives a rollback of the store down; 0 = nobody does."""
         return max((member.presence.restored for member in self._fresh(now)), default=0.0)

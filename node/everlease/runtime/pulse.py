@@ -24,7 +24,7 @@ TICK: Final = 0.05
 """Seconds between two looks at the clock: twenty of them are the gap that makes a node doubt what it believes."""
 
 DOUBT: Final = 1.0
-"""Seconds without a commit after which the members are asked whether they have a leader."""
+"""Seconds without a commit after which the members are asked what is wrong with them."""
 
 
 class Pulse:
@@ -40,6 +40,7 @@ class Pulse:
         self._version = 0
         self._asking: asyncio.Task[None] | None = None
         self.taken = asyncio.Event()
+        rooms.lifeline.comparing = True
         rooms.committer.fences = self.fences
         rooms.committer.confirmed = self._confirmed
 
@@ -77,27 +78,36 @@ class Pulse:
         """What is due at `now` (CLOCK_BOOTTIME)."""
         rooms = self._rooms
         rooms.lifeline.beat(now)
+        if rooms.lifeline.comparing:
+            self.compare_clocks(now)
         if now - self._put_at < rooms.membership.period:
             return
         rooms.membership.judge(now)
-        self._follow_clocks(now)
+        self.compare_clocks(now)
         rooms.lifeline.evaluate(now)
         self.send(now)
         if now - rooms.lifeline.committed_at > DOUBT and (self._asking is None or self._asking.done()):
-            self._asking = asyncio.get_running_loop().create_task(self._ask_for_leader())
+            self._asking = asyncio.get_running_loop().create_task(self._ask_the_members())
 
-    def _follow_clocks(self, now: float) -> None:
+    def compare_clocks(self, now: float) -> None:
+        """Follow the other nodes' clocks, and say whether the own one may be trusted."""
         rooms = self._rooms
-        if rooms.lifeline.fresh(now):
-            rooms.clock.follow(rooms.membership.offsets(now), rooms.view.newest_grant)
-        config = rooms.configuration.current
-        if config is not None:
-            rooms.lifeline.clock_ok = rooms.clock.trusted(config.cluster.clock_margin)
+        config, others = rooms.configuration.current, rooms.membership.offsets(now)
+        if config is None or not rooms.lifeline.fresh(now) or (not others and rooms.membership.in_company(now)):
+            return
+        rooms.clock.follow(others, rooms.view.newest_grant)
+        was_comparing = rooms.lifeline.comparing
+        rooms.lifeline.trust(rooms.clock.doubt(config.cluster.clock_margin))
+        if was_comparing:
+            rooms.lifeline.evaluate(now)
 
-    async def _ask_for_leader(self) -> None:
-        leaderless = await self._rooms.store.has_no_leader()
-        self._rooms.lifeline.leaderless = leaderless
-        self._rooms.lifeline.evaluate(self._boot())
+    async def _ask_the_members(self) -> None:
+        """Why nothing is committed: there may be an election without end, or no space left to write to."""
+        lifeline, store = self._rooms.lifeline, self._rooms.store
+        lifeline.leaderless = await store.has_no_leader()
+        reports = [store.report(member) for member in store.rank()]
+        lifeline.full = any(report is not None and "NOSPACE" in report.alarms for report in reports)
+        lifeline.evaluate(self._boot())
 
     # --- presence -----------------------------------------------------------------------------------------------------
 
