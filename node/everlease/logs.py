@@ -1,7 +1,8 @@
 """Logging: structured, one line per event, on standard error; as JSON, or for people where that is a terminal.
 
 The law of this file: a log line never blocks the loop. Lines go through a bounded queue to a thread; when nobody reads
-them (a full disk, a stuck pipe) they are dropped and counted. No packet is logged above debug.
+them (a full disk, a stuck pipe) they are dropped and counted. No packet is logged above debug, except
+that an operator may ask for a line for each ACK (`runtime.ledger`).
 """
 
 from __future__ import annotations

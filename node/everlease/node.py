@@ -23,6 +23,7 @@ from everlease import __version__, health, logs
 from everlease.admin import server as admin
 from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
+from everlease.config.values import number_with_unit
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
@@ -31,6 +32,9 @@ from everlease.runtime.configuration import Configuration
 from everlease.runtime.counters import Counters
 from everlease.runtime.exchange import Options
 from everlease.runtime.gate import Gate
+from everlease.runtime.keeper import Keeper, Schedule, Snapshots
+from everlease.runtime.keeper.admission import check_versions
+from everlease.runtime.ledger import Ledger
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
@@ -47,6 +51,8 @@ from everlease.store.channel import Credentials, target_of
 from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.loader import Loader
+from everlease.store.maintenance import Maintenance
+from everlease.store.upkeep import Upkeep
 from everlease.store.view import View
 
 DONE, REFUSED, USAGE, UNREACHABLE = range(4)
@@ -73,7 +79,9 @@ class Settings:
     etcd_tls: Files = (None, None, None)
     admin_tls: Files = (None, None, None)
     config_file: Path | None = None
+    snapshots: Schedule | None = None
     log_level: str = "info"
+    log_leases: bool = False
 
     def __post_init__(self) -> None:
         if not self.etcd:
@@ -112,6 +120,14 @@ def read_listen(text: str) -> tuple[int, int]:
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
         raise ConfigError(f"--listen {text}: write ADDR or ADDR:PORT")
     return read_address("--listen", host), int(port) if colon else SERVER_PORT
+
+
+def read_schedule(place: str, every: str, keep: int) -> Schedule | None:
+    """`--snapshots`, `--snapshot-every`, `--snapshot-keep`; None = none are taken. Raises ConfigError."""
+    try:
+        return Schedule(place, number_with_unit(every), keep) if place else None
+    except ValueError as bad:
+        raise ConfigError(f"--snapshot-every: {bad}") from bad
 
 
 def read_server(flag: str, text: str) -> None:
@@ -199,18 +215,23 @@ def _read(path: Path | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a node takes from where it runs: its way to etcd, its clocks, where documents are compiled, who it is."""
+    """What a node takes from where it runs: its ways to etcd, its clocks, where documents are compiled, who it is.
+
+    Without `upkeep` it never keeps the store.
+    """
 
     store: EtcdStore
     clock: ClusterClock
     aside: Aside
     boot_id: str
+    upkeep: Upkeep | None = None
 
 
 def this_host(settings: Settings) -> Host:
     """This machine, for one run. Raises ConfigError."""
-    store = EtcdStore(settings.etcd, Credentials(*settings.etcd_tls))
-    return Host(store, ClusterClock(), Aside(), uuid.uuid4().hex)
+    papers = Credentials(*settings.etcd_tls)
+    store = EtcdStore(settings.etcd, papers)
+    return Host(store, ClusterClock(), Aside(), uuid.uuid4().hex, Maintenance(store, papers))
 
 
 class Node:
@@ -225,7 +246,9 @@ class Node:
         host = host or this_host(settings)
         self._boot_id = host.boot_id
         self._store = host.store
+        self._upkeep = host.upkeep
         self.rooms = _furnish(settings, host, counters)
+        self.keeper = Keeper(self.rooms, host.upkeep) if host.upkeep else None
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
         tally = Tally(counters.dropped, counters.unsent)
@@ -264,6 +287,7 @@ class Node:
         Raises ConfigError, Unavailable.
         """
         rooms, store = self.rooms, self._store
+        keeping = await self._keeping()
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
@@ -272,11 +296,20 @@ class Node:
         self._run(loader.run())
         await loader.loaded.wait()
         await self.pulse.claim()
-        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run()):
+        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run(), *keeping):
             self._run(each)
         self.settlement.loading = False
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
+
+    async def _keeping(self) -> list[Coroutine[Any, Any, None]]:
+        """What this node does for the store itself. Raises ConfigError for one that must not be used."""
+        if self._upkeep is None or self.keeper is None:
+            return []
+        await check_versions(self._upkeep, self._store.rank())
+        schedule = self._settings.snapshots
+        snapshots = [Snapshots(self.rooms, self._upkeep, schedule).run()] if schedule else []
+        return [self.keeper.run(), *snapshots]
 
     async def _open_edges(self) -> None:
         """Before the store is asked: they tell why the node is not ready."""
@@ -346,6 +379,10 @@ class Node:
             await self._admin.close()
         await self._servers.aclose()
         await self.rooms.configuration.close()
+        if self.keeper is not None:
+            await self.keeper.close()
+        if self._upkeep is not None:
+            self._upkeep.close()
         await self._store.close()
 
 
@@ -375,6 +412,7 @@ def _furnish(settings: Settings, host: Host, counters: Counters) -> Rooms:
         lifeline=lifeline,
     )
     responder.enter(rooms)
+    responder.ledger = Ledger(view) if settings.log_leases else None
     return rooms
 
 

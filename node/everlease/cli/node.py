@@ -64,7 +64,11 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     admin_cert: Annotated[_Files, _option("Certificate of the admin API.", "admin-cert")] = None,
     admin_key: Annotated[_Files, _option("Its key.", "admin-key")] = None,
     config_file: Annotated[_Files, _option("Apply this document once, if etcd has none.", "config-file")] = None,
+    snapshots: Annotated[str, _option("DIR for etcd's snapshots; - = a tar stream on stdout.", "snapshots")] = "",
+    snapshot_every: Annotated[str, _option("How often one is taken, like 1h.", "snapshot-every")] = "1h",
+    snapshot_keep: Annotated[int, _option("How many stay in DIR.", "snapshot-keep")] = 24,
     log_level: Annotated[Level, _option("The least important lines to write.", "log-level")] = Level.info,
+    log_leases: Annotated[bool, _option("Log each ACK, with its client, at info.", "log-leases")] = False,
 ) -> None:
     """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
     # gRPC would guard every fork, with a line on standard error; the process that compiles documents never uses it.
@@ -88,7 +92,9 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
             etcd_tls=(etcd_ca, etcd_cert, etcd_key),
             admin_tls=(admin_ca, admin_cert, admin_key),
             config_file=config_file,
+            snapshots=composition.read_schedule(snapshots, snapshot_every, snapshot_keep),
             log_level=log_level.value,
+            log_leases=log_leases,
         )
     except ConfigError as wrong:
         sys.stderr.write(f"everlease node: {wrong}\n")

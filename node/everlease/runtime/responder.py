@@ -20,6 +20,7 @@ from everlease.runtime.carrier import PATIENCE
 from everlease.runtime.committer import COMMITTED, FENCED, LOST
 from everlease.runtime.exchange import Exchange, Options, leave, local_address
 from everlease.runtime.gate import Gate
+from everlease.runtime.ledger import Ledger
 from everlease.runtime.lifeline import EXTENDING
 from everlease.runtime.ping import Desk, PingChecks
 from everlease.runtime.rescues import Rescues
@@ -35,13 +36,17 @@ DECISIONS: Final = 3
 
 
 class Responder:
-    """Answers packets. `enter` the rooms first, then give each endpoint's `reader` to the loop."""
+    """Answers packets. `enter` the rooms first, then give each endpoint's `reader` to the loop.
+
+    ledger: told of each ACK that left, None = nobody is (runtime.ledger).
+    """
 
     def __init__(self, options: Options, gate: Gate) -> None:
         self._options = options
         self.gate = gate
         self._heard = Heard()
         self._in_flight: set[tuple[str, bytes, int, int]] = set()
+        self.ledger: Ledger | None = None
 
     def enter(self, rooms: Rooms) -> None:
         """Take the rooms that decisions read and actions write."""
@@ -180,6 +185,8 @@ class Responder:
             self._counters.phases["send"].observe(after - before)
             taken = after - exchange.datagram.received_at
             self._counters.durations[reply.operation, reply.result].observe(taken)
+            if self.ledger is not None and reply.result == "ack":
+                self.ledger.acknowledged(exchange, reply.payload, reply.operation, after)
         self._hold(reply)
         if reply.hold is not None:
             self._rescues.offered(reply.hold.client, exchange)
