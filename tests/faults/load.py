@@ -1,102 +1,70 @@
-"""Clients that come at a rate, in a thread of their own, so that a fault can be injected beside them.
+"""The clients of a scenario: those that come on the link and behind the relay, and those that are there and renew.
 
-Law: nothing is judged here; what happened is in the captures.
+Law: nothing is judged here; what happened is on the wire.
 """
 
 from __future__ import annotations
 
-import threading
-import time
+import contextlib
 
-from cluster.crowd import BOUND, Crowd
-from everlease.lab.processes import LabError
+from everlease.lab.processes import LabError, wait_until
+from faults.client import FRESH, PATIENT, Behaviour, LoadClient, Plan
 from faults.stage import Stage
-from lab.capture import Captured
-from lab.packet_client import PacketClient
+from lab.capture import Capture, Captured
 
-RETURN_AFTER = 2.0
-"""Seconds after which some of a second's clients come back with the address that they have."""
+BEHIND = 0.1
+"""The share of those that come which sits behind the relay."""
 
+RENEW_EVERY = 6.0
+JUDGED = (PATIENT, FRESH)
+"""Clients that wait 4, 8, 16 s for an answer: those whose second try comes after the gap that a fault may make."""
 
-class Arrivals:
-    """`rate` new clients a second on one wire; every second `known` of those that are bound come back."""
-
-    def __init__(self, talker: PacketClient, rate: int, known: int, number: int) -> None:
-        self._talker = talker
-        self._rate, self._known, self._number = rate, known, number
-        self._waves: list[tuple[float, Crowd]] = []
-        self._next = 0.0
-        self._count = 0
-
-    def step(self, *, coming: bool) -> bool:
-        """Let everybody act; True while somebody waits for an answer."""
-        now = time.monotonic()
-        if coming and now >= self._next:
-            self._next = max(self._next + 1.0, now)
-            self._begin(now)
-        busy = False
-        for _, crowd in self._waves:
-            crowd.step()
-            busy = busy or not crowd.all_bound()
-        return busy
-
-    def _begin(self, now: float) -> None:
-        self._count += 1
-        crowd = Crowd(self._talker, self._rate, 100 * self._number + self._count)
-        crowd.boot(within=1.0)
-        self._waves = [(at, wave) for at, wave in self._waves if now - at < RETURN_AFTER + 1 or not wave.all_bound()]
-        for at, wave in self._waves:
-            if RETURN_AFTER <= now - at < RETURN_AFTER + 1:
-                wave.reboot(1.0, [guest for guest in wave.guests if guest.state == BOUND][: self._known])
-        self._waves.append((now, crowd))
+_NEVER = 3600.0
 
 
 class Load:
-    """Both networks' clients. `packets` is what was on their wires."""
+    """`rate` new clients a second on both networks together, and `residents` on the link, who renew and reboot."""
 
-    def __init__(self, stage: Stage, rate: int = 200, known: int = 40) -> None:
-        behind = rate // 10
-        self._talkers = [PacketClient(stage.client("clients")), PacketClient(stage.relayed("floor"))]
-        for talker in self._talkers:
-            stage.lab.on_close(talker.close)
-        self._arrivals = [
-            Arrivals(self._talkers[0], rate - behind, known, 0),
-            Arrivals(self._talkers[1], behind, 2, 1),
-        ]
-        self._coming = self._running = True
-        self._busy = True
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
-        stage.lab.on_close(self.stop)
+    def __init__(
+        self, stage: Stage, rate: float = 200, residents: int = 150, behaviours: tuple[Behaviour, ...] = JUDGED
+    ) -> None:
+        here, there, known = stage.client("coming"), stage.relayed("floor"), stage.client("residents")
+        coming = Plan(rate=rate * (1 - BEHIND), stay=_NEVER, behaviours=behaviours, number=1, seed=1)
+        behind = Plan(rate=rate * BEHIND, stay=_NEVER, behaviours=behaviours, number=2, seed=2)
+        staying = Plan(
+            residents=residents, arrive=2.0, reboots=1.0, renew_every=RENEW_EVERY, behaviours=behaviours, number=3
+        )
+        places = [(here, coming), (there, behind), (known, staying)]
+        self._captures = [Capture(namespace) for namespace, _ in places]
+        self._clients = [LoadClient(stage.lab, namespace, plan) for namespace, plan in places]
+        for capture in self._captures:
+            stage.lab.on_close(capture.stop)
 
     def start(self) -> Load:
-        """Begin."""
-        self._thread.start()
+        """Begin; the residents come first."""
+        for capture in self._captures:
+            capture.start()
+        self._clients[2].start()
+        self._clients[2].wait_bound()
+        for client in self._clients[:2]:
+            client.start()
         return self
-
-    def _run(self) -> None:
-        while self._running:
-            coming = self._coming
-            busy = [arrivals.step(coming=coming) for arrivals in self._arrivals]
-            self._busy = coming or any(busy)
-            time.sleep(0.002)
 
     def finish(self, timeout: float = 30.0) -> None:
         """Nobody comes any more; wait until everybody who came is bound, `timeout` seconds at most."""
-        self._coming = False
-        end = time.monotonic() + timeout
-        while self._busy and time.monotonic() < end:
-            time.sleep(0.05)
-        self.stop()
+        for client in self._clients[:2]:
+            client.rate(0)
+        with contextlib.suppress(LabError):  # who is left is seen on the wire
+            wait_until(self._all_bound, timeout, "everybody bound", every=0.2)
+        for client in self._clients:
+            client.stop()
+        for capture in self._captures:
+            capture.stop()
 
-    def stop(self) -> None:
-        """End; harmless to call twice."""
-        self._running = False
-        if self._thread.is_alive():
-            self._thread.join()
+    def _all_bound(self) -> bool:
+        return all(set(client.counts()) <= {"bound"} for client in self._clients)
 
     @property
     def packets(self) -> list[Captured]:
         """Everything on the clients' wires."""
-        if not self._thread.is_alive() and self._running:
-            raise LabError("the load died")
-        return [packet for talker in self._talkers for packet in talker.capture.packets]
+        return [packet for capture in self._captures for packet in capture.packets]

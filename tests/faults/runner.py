@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 
 from cluster.audit import Records, given_twice, not_recorded, torn
 from cluster.crowd import Ack
@@ -32,26 +33,40 @@ HEALTHY = 10.0
 """Seconds after the healing in which every member and node is well again."""
 
 
+TAKEOVER = 10.0
+"""Seconds after the first takeover on a link in which a node that is mute or deaf there is passed over by all."""
+
+ALL, TAKEN_OVER, BOUND = "all", "takeover", "bound"
+"""Rules. all: every bound; takeover: all, and who is caught is said by the first takeover; bound: everybody is bound in
+the end, nobody refused, nothing broken."""
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """id: as in the list of faults; says: what is claimed; hold: seconds that the fault lasts.
+    """id: as in the list of faults; says: what the fault is; hold: seconds that it lasts.
 
-    bound: seconds until commits go on, 0 = as the stage's timers allow; thirds: the share that may ask a third time.
+    timers: etcd's; rule: which bounds apply; caught: seconds after the fault in which a client may have to ask twice,
+    0 = as long as commits may pause; settle: seconds after the healing in which all is well again; lifetime: of
+    leases; false_clock: the node whose wall clock can be set; short: runs always; also: what else must be so.
     """
 
     id: str
     says: str
     inject: Callable[[Stage], AbstractContextManager[None]]
     hold: float = 6.0
-    bound: float = 0.0
-    thirds: float = THIRDS
-    rate: int = 200
+    timers: str = "default"
+    rule: str = ALL
+    caught: float = 0.0
     settle: float = HEALTHY
+    lifetime: str = "1h"
+    false_clock: int = -1
+    short: bool = False
+    also: Callable[[Outcome], list[str]] = lambda _: []
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen. faulted, healed: UTC seconds; bound: seconds in which a disturbance must be over."""
+    """What was seen. faulted, healed: UTC seconds; bound: seconds for which a disturbance may stop commits."""
 
     scenario: Scenario
     exchanges: list[Exchange]
@@ -65,11 +80,19 @@ class Outcome:
         """The longest time after the fault in which nobody was bound, seconds."""
         return exchanges.stall(self.exchanges, self.faulted, self.healed + self.bound)[0]
 
+    @cached_property
+    def calm(self) -> float:
+        """When the fault must cost nobody anything any more, UTC seconds."""
+        if self.scenario.rule == TAKEN_OVER:
+            twice = [each.bound for each in self.exchanges if each.bound > self.faulted and each.tries > 1]
+            return min(twice, default=self.faulted) + TAKEOVER
+        return self.faulted + (self.scenario.caught or self.bound)
+
     def disturbed(self, exchange: Exchange) -> bool:
-        """Whether it began before the fault and was not done then, or within `bound` after fault or healing."""
+        """Whether the fault or its healing may have cost it a try."""
         if exchange.asked < self.faulted:
             return exchange.bound > self.faulted or not exchange.bound
-        return any(0 <= exchange.asked - moment <= self.bound for moment in (self.faulted, self.healed))
+        return exchange.asked <= self.calm or 0 <= exchange.asked - self.healed <= self.bound
 
     def describe(self) -> str:
         """One line of figures."""
@@ -87,8 +110,8 @@ class Outcome:
 
 def run(stage: Stage, scenario: Scenario) -> Outcome:
     """Live through it; the stage is healthy before and after, or LabError."""
-    bound = scenario.bound or stage.bound
-    load = Load(stage, scenario.rate).start()
+    bound = stage.bound
+    load = Load(stage).start()
     time.sleep(WARM)
     faulted = time.time()
     with scenario.inject(stage):
@@ -120,21 +143,28 @@ def promises(packets: list[Captured]) -> list[Ack]:
 
 def judge(outcome: Outcome, records: Records) -> list[str]:
     """Every bound that was missed and every promise that was broken."""
-    return [*lateness(outcome), *given_twice(outcome.acks), *not_recorded(outcome.acks, records), *torn(records)]
+    broken = [*given_twice(outcome.acks), *not_recorded(outcome.acks, records), *torn(records)]
+    late = lateness(outcome) if outcome.scenario.rule != BOUND else []
+    return [*broken, *refusals(outcome), *late, *outcome.scenario.also(outcome)]
+
+
+def refusals(outcome: Outcome) -> list[str]:
+    """Whom the service refused, or left without an answer until the end."""
+    told = outcome.exchanges
+    naks = [f"{_who(outcome, each)} was refused" for each in told if each.naks]
+    return [*naks, *(_who(outcome, each) for each in told if not each.bound)]
 
 
 def lateness(outcome: Outcome) -> list[str]:
     """Which of the bounds were missed."""
-    told, bound = outcome.exchanges, outcome.bound
-    wrong = []
-    if outcome.stall > bound:
-        wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {bound} s are allowed")
-    late = [each for each in told if not outcome.disturbed(each) and (each.tries > 1 or not each.bound)]
+    told, wrong = outcome.exchanges, []
+    if outcome.stall > outcome.bound:
+        wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {outcome.bound} s are allowed")
+    late = [each for each in told if each.tries > 1 and not outcome.disturbed(each)]
     wrong += [f"{_who(outcome, each)}, though no disturbance was near" for each in late]
-    third = [each for each in told if each.tries > 2 or not each.bound]
-    if len(third) > outcome.scenario.thirds * len(told):
+    third = [each for each in told if each.tries > 2]
+    if len(third) > THIRDS * len(told):
         wrong += [f"{len(third)} of {len(told)} needed a third try", *(_who(outcome, each) for each in third)]
-    wrong += [f"{_who(outcome, each)} was refused" for each in told if each.naks]
     return wrong
 
 

@@ -6,6 +6,8 @@ floor 10.91.0.0/16: clients behind dhcrelay, which is 10.91.0.1 there and 10.77.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from everlease.lab.etcd import DEFAULTS, EtcdOptions
 from everlease.lab.netns import Lab, Namespace
 from lab.clients import Dhcrelay
@@ -13,6 +15,7 @@ from lab.disks import Disk
 from lab.site import Site
 
 HOSTS = 3
+ALL_HOSTS = range(HOSTS)
 LAN = EtcdOptions(heartbeat=50, election=300)
 TIMERS = {"default": DEFAULTS, "lan": LAN}
 BOUNDS = {"default": 2.5, "lan": 1.5}
@@ -28,24 +31,29 @@ FLOOR = """  - id: 91
 class Stage(Site):
     """`timers`: "default" or "lan"; `bound` is what the timers allow."""
 
-    def __init__(self, lab: Lab, timers: str = "default", megabytes: int = 256) -> None:
+    def __init__(
+        self, lab: Lab, timers: str = "default", quota: int = 0, relayed_to: Sequence[int] = ALL_HOSTS
+    ) -> None:
+        """quota: of member 0 alone, octets, 0 = etcd's default; relayed_to: the hosts that the relay sends to."""
         super().__init__(lab, HOSTS, HOSTS, options=TIMERS[timers])
         self.timers = timers
         self.bound = BOUNDS[timers]
         self.floor = lab.switch("floor")
-        self.disks = [Disk(lab.folder / "disks", member.name, megabytes) for member in self.etcd.members]
+        self.disks = [Disk(lab.folder / "disks", member.name) for member in self.etcd.members]
         for member, disk in zip(self.etcd.members, self.disks, strict=True):
             member.data = disk.path / "data"
+        if quota:
+            self.etcd.members[0].flags = (f"--quota-backend-bytes={quota}",)
         lab.on_close(self._clear)
-        self._relay()
+        self._relay(relayed_to)
 
-    def _relay(self) -> None:
+    def _relay(self, hosts: Sequence[int]) -> None:
         relay = self.lab.namespace("relay")
         self.links["office"].connect(relay, "up0", address=f"{RELAY}/16")
         self.floor.connect(relay, "down0", address="10.91.0.1/16")
         for host in self.hosts:
             host.ip("route", "replace", "10.91.0.0/16", "via", RELAY)
-        Dhcrelay(self.lab, relay, "down0", "up0", *(f"10.77.0.{number + 2}" for number in range(HOSTS)))
+        Dhcrelay(self.lab, relay, "down0", "up0", *(f"10.77.0.{number + 2}" for number in hosts))
 
     def simple(self, lifetime: str = "1h", more: str = "") -> str:
         """The site's document, and the subnet behind the relay."""

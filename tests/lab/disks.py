@@ -38,8 +38,11 @@ class Disk:
         with self._image.open("wb") as image:
             os.posix_fallocate(image.fileno(), 0, megabytes << 20)
         run(["mkfs.ext4", "-q", "-m", "0", str(self._image)])
-        run(["mount", "-o", "loop", str(self._image), str(self.path)])
+        self._mount()
         _living.add(self)
+
+    def _mount(self) -> None:
+        run(["mount", "-o", "loop,errors=remount-ro", str(self._image), str(self.path)])
 
     @property
     def _ballast(self) -> Path:
@@ -70,6 +73,17 @@ class Disk:
     def thaw(self) -> None:
         """What waited is written; harmless to call twice."""
         _thaw(self.path)
+
+    def spoil(self) -> None:
+        """Have the kernel meet an error on it, and make it read-only until it is mended."""
+        device = Path(run(["findmnt", "--noheadings", "--output", "SOURCE", str(self.path)]).strip())
+        Path("/sys/fs/ext4", device.name, "trigger_fs_error").write_text("1")
+
+    def mend(self) -> None:
+        """Check it and mount it anew; nobody may use it."""
+        run(["umount", str(self.path)])
+        run(["e2fsck", "-fy", str(self._image)])
+        self._mount()
 
     def close(self) -> None:
         """Remove it; whoever uses it must have ended. Harmless to call twice."""

@@ -61,3 +61,14 @@ def test_what_a_killed_run_left_frozen_is_removed_by_the_next(tmp_path: Path) ->
     Disk(tmp_path / "next", "in-next", 16).close()
     assert list(tmp_path.glob("*in-left*")) == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_spoilt_disk_is_read_only_until_it_is_mended_and_keeps_what_it_had(disk: Disk) -> None:
+    kept = disk.path / "kept"
+    _write(kept, 4096)
+    disk.spoil()
+    with pytest.raises(OSError, match="Read-only"):
+        _write(disk.path / "file", 4096)
+    disk.mend()
+    _write(disk.path / "file", 4096)
+    assert kept.stat().st_size == 4096
