@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from everlease.store.memory import MemoryStore
 from everlease.wire import v4
-from runtime.house import DOCUMENT, House, Weather, publish, settle
+from runtime.house import DOCUMENT, House, Time, Weather, publish, settle
 from runtime.test_responder import MAC, bind, hear, message
 
 
@@ -54,6 +58,42 @@ async def test_while_it_is_lived_down_a_known_client_renews_and_a_new_one_gets_n
     assert all(offer.yiaddr != address for offer in await hear(house, thief))
     (reply,) = await hear(house, message(v4.REQUEST, MAC, ciaddr=address), to=house.wire.address)
     assert (reply.message_type, reply.yiaddr) == (v4.ACK, address)
+    await house.leave()
+
+
+async def test_a_node_that_starts_while_it_is_lived_down_learns_of_it_before_it_serves() -> None:
+    house, address = await restored()
+    await serve_again(house)
+    late = House("two", house.weather, Time(), host=3)
+    await late.join()
+    for _ in range(3):
+        await house.beat()
+        await late.beat()
+    assert late.rooms.lifeline.state == "serving"
+    assert late.rooms.membership.restored == pytest.approx(house.rooms.membership.restored, abs=5.0)
+    assert late.rooms.view.ghosts is not None
+    stranger = message(v4.DISCOVER, b"\x02\0\0\0\0\x66")
+    for _ in range(3):
+        assert await hear(late, stranger) == []
+        late.time.boot_now += 1.0
+    (reply,) = await hear(late, message(v4.REQUEST, MAC, ciaddr=address), to=late.wire.address)
+    assert (reply.message_type, reply.yiaddr) == (v4.ACK, address)
+    assert late.rooms.view.nodes["two"].presence.restored > 0
+    await house.leave()
+    await late.leave()
+
+
+async def test_when_it_has_been_lived_down_nobody_is_told_of_it_any_more() -> None:
+    house, _ = await restored()
+    await serve_again(house)
+    running = asyncio.create_task(house.restorer.run())
+    await asyncio.sleep(0.1)
+    house.time.boot_now = house.restorer.until + 1
+    house.restorer._news.set()
+    await asyncio.sleep(0.2)
+    assert house.rooms.view.ghosts is None
+    assert house.rooms.membership.presence(0, 0, "").restored == 0
+    running.cancel()
     await house.leave()
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from everlease.core.identity import client_bucket
+from everlease.runtime.sockets import Datagram
 from everlease.wire import v4
 from runtime.house import House, Weather
 from runtime.test_responder import hear, message, selecting
@@ -156,3 +157,19 @@ async def test_a_client_that_reboots_and_has_to_ask_twice_counts_as_well(trio: T
     await trio.beat()
     assert len(await hear(second, rebooting)) == 1
     assert trio.blamed() == {mute.rooms.name}
+
+
+async def test_in_a_flood_a_third_copy_is_not_everybodys_to_answer(trio: Trio) -> None:
+    first, second, third = trio.houses
+    (mac, *_) = trio.clients(first, second)
+    for house in trio.houses:
+        house.rooms.responder.gate.refuses(Datagram(b"", 0, 68, 0, b"", house.time.boot() - 1.0), house.time.boot())
+    heard = []
+    for _ in range(3):
+        heard.append({house.rooms.name for house, _ in await trio.ask(mac, of=trio.houses)})
+        await trio.beat(seconds=0.5)
+        await trio.beat(seconds=0.5)
+    assert heard == [{"one"}, {"one", "two"}, {"one", "two"}]
+    await trio.beat(seconds=10)
+    await trio.beat()
+    assert {house for house, _ in await trio.ask(mac, of=trio.houses)} == {first, second, third}

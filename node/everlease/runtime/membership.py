@@ -39,6 +39,7 @@ class Membership:
     remember: seconds for which a client may still name a node that is gone. restored: until when a rollback of the
     store is being lived down, cluster time. frozen: our own echo is late, so nobody is judged.
     news: called when this node hears a relay for the first time, or skips a node: the others should know soon.
+    on_restored: called with what another node says of `restored`, when it is later than what we know.
     """
 
     def __init__(self, name: str, boot_id: str, clock: ClusterClock, lifeline: Lifeline) -> None:
@@ -54,6 +55,7 @@ class Membership:
         self.sequence = 0
         self.frozen = True
         self.news: Callable[[], None] = lambda: None
+        self.on_restored: Callable[[float], None] = lambda _until: None
         self._clock = clock
         self._lifeline = lifeline
         self._sent: deque[tuple[int, float]] = deque(maxlen=64)
@@ -87,6 +89,8 @@ class Membership:
         else:
             member = self.members[name] = member_of(name, peer.presence, now, self._sample(peer.presence, before, now))
             self._identifiers.remember(member, now + self.remember)
+            if peer.presence.restored > self.restored:
+                self.on_restored(peer.presence.restored)
         if _says(self.members.get(name)) != _says(before):
             self._candidates.change(now)
             self.judge(now)
@@ -151,10 +155,6 @@ class Membership:
     def in_company(self, now: float) -> bool:
         """Whether there is anybody whose clock could be known."""
         return bool(self._fresh(now))
-
-    def rolled_back(self, now: float) -> float:
-        """Until when, in cluster time, somebody here lives a rollback of the store down; 0 = nobody does."""
-        return max((member.presence.restored for member in self._fresh(now)), default=0.0)
 
     # --- our own presence ---------------------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ class Responder:
         # What came to this node alone (a renewal) says nothing of what the others heard.
         alone = packet.ciaddr and not relay and datagram.destination == local
         copies = 1 if alone else self._heard.note(heard_key(packet), relay or link, kind_of(packet), now)
+        if copies > 2 and self.gate.was_behind(now):
+            copies = 2  # everybody's answer to everybody is no help against a flood
         peers = self._membership.peers(link, relay)
         exchange = Exchange(endpoint, datagram, packet, local, copies, config, peers, now)
         if copies > 1:

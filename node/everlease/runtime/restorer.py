@@ -2,7 +2,8 @@
 
 The law of this file: a promise outlives the store's memory of it. The view from before becomes a set of ghosts; what
 they were promised is written back where it is absent, and until the longest lifetime has passed an address without a
-record goes only to a client that asks for that very address (`core.situation`, `restored`).
+record goes only to a client that asks for that very address (`core.situation`, `restored`). Who was not there, or has
+forgotten it by a restart, learns from the others' presence until when; only if all are restarted does nobody know.
 """
 
 from __future__ import annotations
@@ -34,15 +35,34 @@ class Restorer:
         self._lifetime = lifetime
         self._news = asyncio.Event()
         self.until = 0.0
+        rooms.membership.on_restored = self.told
 
     def rolled_back(self) -> None:
         """The store went back in time, and the view is empty: serve nobody until it is loaded and proved again."""
         rooms = self._rooms
         now = rooms.clock.boot()
-        self.until = now + self._lifetime() + MAX_GRACE
+        self._live_down(now + self._longest())
         rooms.lifeline.doubt(now)
-        self._news.set()
         logs.get().error("the store went back in time", ghosts=len(rooms.view.ghosts or ()))
+
+    def told(self, restored: float) -> None:
+        """Another node lives a rollback down until then (cluster time): so do we, without ghosts of our own."""
+        rooms = self._rooms
+        now = rooms.clock.boot()
+        until = min(restored - rooms.clock.later, now + self._longest())
+        if until > max(now, self.until):
+            if rooms.view.ghosts is None:
+                rooms.view.ghosts = Ghosts({})
+                logs.get().warning("another node tells that the store went back in time", seconds=round(until - now))
+            self._live_down(until)
+
+    def _longest(self) -> float:
+        return self._lifetime() + MAX_GRACE
+
+    def _live_down(self, until: float) -> None:
+        self.until = until
+        self._rooms.membership.restored = self._rooms.clock.wall_of(until)
+        self._news.set()
 
     async def run(self) -> None:
         """Write back, and wait, until cancelled."""
@@ -55,6 +75,7 @@ class Restorer:
                 await asyncio.wait_for(self._news.wait(), self.until - self._rooms.clock.boot())
             if not self._news.is_set():
                 self._rooms.view.ghosts = None
+                self._rooms.membership.restored = 0.0
                 logs.get().info("the rollback has been lived down")
 
     async def write_back(self) -> None:
