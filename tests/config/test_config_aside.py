@@ -11,9 +11,9 @@ from config_documents import large
 from everlease.config import aside, frames
 from everlease.config.aside import Aside, compile_aside, retire, run
 from everlease.config.assemble import Assembly
-from everlease.config.levels import EMPTY
 from everlease.config.load import InvalidDocument, compile_text, load
 from everlease.config.worker import answer
+from everlease.core.model import EMPTY
 from everlease.errors import ConfigError
 
 CAMPUS = (Path(__file__).parents[2] / "deploy" / "examples" / "campus.yaml").read_text()

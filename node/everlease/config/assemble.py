@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from everlease.config.levels import EMPTY
 from everlease.core.model import (
+    EMPTY,
     ClientClass,
     ClusterSettings,
     Config,

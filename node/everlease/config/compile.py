@@ -12,14 +12,14 @@ from typing import Any
 
 from everlease.config import schema
 from everlease.config.assemble import Assembly, Head
-from everlease.config.levels import EMPTY, GLOBAL_DEFAULTS, Compiler
+from everlease.config.levels import GLOBAL_DEFAULTS, Compiler
 from everlease.config.match import MatchCompiler
 from everlease.config.networks import Member, check_ways, duplicates, memberships, overlapping
 from everlease.config.options import OptionTable
 from everlease.config.problems import Path, Report
 from everlease.config.reservations import Taken
 from everlease.config.subnets import Above, compile_subnet
-from everlease.core.model import ClientClass, ClusterSettings, Config, Limits, Parameters
+from everlease.core.model import EMPTY, ClientClass, ClusterSettings, Config, Limits, Parameters
 
 
 @dataclass(frozen=True, slots=True)

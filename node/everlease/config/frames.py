@@ -15,9 +15,8 @@ from struct import Struct
 from typing import Any, Final
 
 from everlease.config.assemble import Head
-from everlease.config.levels import EMPTY
 from everlease.config.problems import InvalidDocument
-from everlease.core.model import Config, Reservation, Subnet
+from everlease.core.model import EMPTY, Config, Reservation, Subnet
 
 LENGTH: Final = Struct(">I")
 HEAD, SUBNETS, RESERVATIONS, PROBLEMS, END = range(5)

@@ -15,10 +15,7 @@ from everlease.config.options import OptionTable
 from everlease.config.problems import Path, Report
 from everlease.config.schema import Leaf
 from everlease.core.lifecycle import INFINITE
-from everlease.core.model import SEND_NEVER, OptionValue, Parameters, PingCheck
-
-EMPTY: Final = Parameters()
-"""Shared by every level that says nothing: most of 100,000 reservations."""
+from everlease.core.model import EMPTY, SEND_NEVER, OptionValue, Parameters, PingCheck
 
 GLOBAL_DEFAULTS: Final[Mapping[str, Any]] = {
     "valid_lifetime": 3600,

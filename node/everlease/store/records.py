@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from everlease.core.lifecycle import DECLINED, NOBODY, STATE_NAMES, Lease, Row
-from everlease.core.model import Parameters, Reservation
+from everlease.core.model import EMPTY, Reservation
 from everlease.errors import StoreError
 
 UNREADABLE_UNTIL = 1 << 40
@@ -120,7 +120,6 @@ _decode_lease = msgspec.json.Decoder(LeaseRecord).decode
 _decode_presence = msgspec.json.Decoder(Presence).decode
 _decode_current = msgspec.json.Decoder(Current).decode
 _decode_reservation = msgspec.json.Decoder(ReservationRecord).decode
-_NO_PARAMETERS = Parameters()
 
 
 def dotted(address: int) -> str:
@@ -258,5 +257,5 @@ def decode_reservation(value: bytes, revision: int) -> Reservation:
     address = undotted(record.address)
     relay = undotted(record.relay)
     return Reservation(
-        record.kind, identifier, relay, address, record.subnet, record.hostname, _NO_PARAMETERS, record.source, revision
+        record.kind, identifier, relay, address, record.subnet, record.hostname, EMPTY, record.source, revision
     )
