@@ -31,6 +31,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   fuzz                       the parsers, for longer than CI does
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
+  incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea
   NAME                       any other folder tests/NAME, or file tests/test_NAME.py
 TEXT
 }
@@ -63,7 +64,7 @@ run_part() {
       heading "$part"
       "check_$part"
       return ;;
-    bench) where=bench ;;
+    bench | incident) where=$part ;;
     unit) where=unit ;;
     *)
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
@@ -72,7 +73,7 @@ run_part() {
   prepare_environment dev
   heading "$part"
   case $where in
-    bench) PYTHONPATH=tests .venv/bin/python -m bench "$@" ;;
+    bench | incident) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
     unit)
       mapfile -t folders < <(folders_that_exist "${unit_folders[@]}")
       run_pytest -m 'not slow' "${folders[@]}" "$@" ;;

@@ -80,6 +80,9 @@ def _hot_standby(pair: Sequence[Peer], me: str) -> list[dict[str, Any]]:
         "this-server-name": me,
         "mode": "hot-standby",
         "heartbeat-delay": HEARTBEAT_MS,
+        # A failover as quick as the hook allows: a partner that is silent for 3 s is down, whatever its clients say.
+        "max-response-delay": 3 * HEARTBEAT_MS,
+        "max-unacked-clients": 0,
         "send-lease-updates": True,
         "multi-threading": threads,
         "peers": peers,

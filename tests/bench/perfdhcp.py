@@ -61,16 +61,20 @@ def total(reports: Iterable[Report]) -> Report:
 
 @dataclass(frozen=True)
 class Step:
-    """`number` makes the clients of a step different from those of all others (1 to 255); `rate` is per second."""
+    """`number` makes the clients of a step different from those of all others (1 to 255); `rate` is new clients per
+    second, `renewals` how many of those that were bound renew, per second.
+    """
 
     number: int
     rate: int
     seconds: int
+    renewals: int = 0
 
 
 def command(step: Step, relay: str, server: str, loader: int) -> list[str]:
     """The command line for one load client; `loader` (0 to 255) keeps its clients apart from another loader's."""
     clients = step.rate * step.seconds * 11 // 10 + 100
     hardware = f"02:{loader:02x}:{step.number:02x}:00:00:00"
+    renewing = ["-f", str(step.renewals)] if step.renewals else []
     load = ["-r", str(step.rate), "-p", str(step.seconds), "-R", str(clients), "-b", f"mac={hardware}"]
-    return ["perfdhcp", "-4", *load, "-u", "-W", str(_TAIL_US), "-l", relay, server]
+    return ["perfdhcp", "-4", *load, *renewing, "-u", "-W", str(_TAIL_US), "-l", relay, server]

@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Protocol, Self
@@ -44,10 +45,14 @@ class System(Protocol):
 
 
 class Kea:
-    """Kea's memfile on one host, or a hot-standby pair on two, of which the primary answers."""
+    """Kea's memfile on one host, or a hot-standby pair on two, of which the primary answers.
 
-    def __init__(self, hosts: list[Host], folder: Path) -> None:
+    `disks`: where each server keeps its leases, if not in `folder`.
+    """
+
+    def __init__(self, hosts: list[Host], folder: Path, disks: Sequence[Path] = ()) -> None:
         self._hosts = hosts
+        self._disks = disks
         self._pair = [kea.Peer(f"kea{i}", host.address) for i, host in enumerate(hosts)] if len(hosts) == 2 else []
         self._folder = folder
         self._running: dict[str, Process] = {}
@@ -57,16 +62,19 @@ class Kea:
         shutil.rmtree(self._folder, ignore_errors=True)
         with ExitStack() as on_failure:
             on_failure.callback(self.stop)
-            for number, host in enumerate(self._hosts):
-                self._start(f"kea{number}", host)
+            for number in range(len(self._hosts)):
+                self.start_server(number)
             for host in self._hosts:
                 wait_until(lambda h=host: self._ready(h), _START_S, f"Kea serves on {host.address}")
             on_failure.pop_all()
         return self
 
-    def _start(self, name: str, host: Host) -> None:
+    def start_server(self, number: int) -> None:
+        """Start the server of a host, again after it ended, on the leases that it left."""
+        name, host = f"kea{number}", self._hosts[number]
         folder = self._folder / name
-        document = kea.configuration(SERVICE, host.interface, folder, self._pair, name)
+        leases = self._disks[number] if self._disks else folder
+        document = kea.configuration(SERVICE, host.interface, leases, self._pair, name)
         argv = host.place.command(["kea-dhcp4", "-c", str(kea.write(folder, document))])
         own = {"KEA_PIDFILE_DIR": str(folder), "KEA_LOCKFILE_DIR": str(folder)}
         self._running[name] = Process(argv, folder / "log", own)
@@ -92,6 +100,10 @@ class Kea:
         """The primary."""
         return [self._hosts[0].address]
 
+    def running(self, number: int) -> bool:
+        """Whether the server of a host has not ended."""
+        return self._running[f"kea{number}"].returncode is None
+
     def pids(self) -> dict[str, int]:
         """kea0 (alone, or the primary), kea1."""
         return {name: process.pid for name, process in self._running.items()}
@@ -112,18 +124,20 @@ def _http(address: str, port: int) -> http.client.HTTPConnection:
 
 
 class Everlease:
-    """A node and an etcd member on each host; `asked` of the nodes hear clients."""
+    """A node and an etcd member on each host; `asked` of the nodes hear clients.
+
+    `disks`: where each member keeps its data, if not in `folder`.
+    """
 
     durability = "fsync on a majority"
 
-    def __init__(self, hosts: list[Host], folder: Path, asked: int) -> None:
+    def __init__(self, hosts: list[Host], folder: Path, asked: int, disks: Sequence[Path] = ()) -> None:
         self._hosts = hosts
+        self._disks = disks
         self._asked = asked
         self.folder = folder
         self._nodes: dict[str, Process] = {}
-        places = [(host.place, host.address) for host in hosts]
         self._stack = ExitStack()
-        self._new_etcd = lambda: EtcdCluster(folder / "etcd", places=places)
         self.etcd: EtcdCluster | None = None
 
     def __enter__(self) -> Self:
@@ -137,6 +151,12 @@ class Everlease:
             self.wait_ready(_START_S)
             on_failure.pop_all()
         return self
+
+    def _new_etcd(self) -> EtcdCluster:
+        cluster = EtcdCluster(self.folder / "etcd", places=[(host.place, host.address) for host in self._hosts])
+        for member, disk in zip(cluster.members, self._disks, strict=False):
+            member.data = disk / member.name
+        return cluster
 
     def start_node(self, number: int) -> Process:
         """Start the node of a host as an operator would, with the bench's configuration to apply once."""
@@ -155,6 +175,10 @@ class Everlease:
         file = self.folder / "everlease.json"
         file.write_text(json.dumps({"schema": 1, "valid-lifetime": SERVICE.valid_lifetime, "subnets": [subnet]}))
         return file
+
+    def running(self, number: int) -> bool:
+        """Whether the node of a host has not ended."""
+        return self._nodes[f"node{number}"].returncode is None
 
     def end_node(self, number: int) -> None:
         """SIGTERM to one node; the others go on."""

@@ -27,14 +27,14 @@ class Host:
 
 
 class Wires:
-    """`servers` and `loaders` see each other and nothing else, until the `with` block ends."""
+    """`servers` and `loaders` see each other and nothing else, until the `with` block ends; `prefix` begins labels."""
 
-    def __init__(self, folder: Path, servers: int = 3, loaders: int = 3) -> None:
+    def __init__(self, folder: Path, servers: int = 3, loaders: int = 3, prefix: str = "") -> None:
         need("perfdhcp", "tcpdump")
         self._lab = Lab(folder)
         switch = self._lab.switch()
-        self.servers = [self._host(switch, f"host{i}", f"{_SUBNET}.{i}") for i in range(1, servers + 1)]
-        self.loaders = [self._host(switch, f"load{i}", f"{_SUBNET}.{10 + i}") for i in range(1, loaders + 1)]
+        self.servers = [self._host(switch, f"{prefix}host{i}", f"{_SUBNET}.{i}") for i in range(1, servers + 1)]
+        self.loaders = [self._host(switch, f"{prefix}load{i}", f"{_SUBNET}.{10 + i}") for i in range(1, loaders + 1)]
 
     def _host(self, switch: Switch, label: str, address: str) -> Host:
         host = Host(self._lab.namespace(label), address)

@@ -1,0 +1,132 @@
+"""The two services with their storage on disks of their own, and what may happen to one of those disks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol, Self
+
+from bench.systems import Everlease, Kea
+from bench.wires import Host
+from everlease.lab.processes import LabError
+from lab.disks import Disk
+
+FAULTS: dict[str, tuple[Callable[[Disk], None], Callable[[Disk], None]]] = {
+    "full": (Disk.fill, Disk.empty),
+    "frozen": (Disk.freeze, Disk.thaw),
+}
+"""Each by what it does and what ends it. Frozen is fsfreeze: every write waits, as for a backup that holds a lock."""
+
+
+class Service(Protocol):
+    """A service on hosts, inside a `with` block: started afresh, every server's storage on a disk of its own."""
+
+    roles: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        """Start, and wait until it would answer."""
+        ...
+
+    def __exit__(self, *error: object) -> None:
+        """Thaw, end everything and remove disks and data."""
+        ...
+
+    def servers(self) -> list[str]:
+        """The address of each."""
+        ...
+
+    def host(self, role: str) -> int:
+        """The number of the server that has a role now."""
+        ...
+
+    def disk(self, number: int) -> Disk:
+        """Where a server keeps what must not be lost."""
+        ...
+
+    def revive(self) -> None:
+        """Start again what ended by itself, as a supervisor does."""
+        ...
+
+
+class _OnDisks:
+    """What both have in common."""
+
+    def __init__(self, hosts: list[Host], folder: Path) -> None:
+        self._hosts, self._folder = hosts, folder
+        self._stack = ExitStack()
+        self._disks: list[Disk] = []
+
+    def _make_disks(self) -> list[Path]:
+        self._disks = [self._stack.enter_context(Disk(self._folder, host.place.label)) for host in self._hosts]
+        return [disk.path for disk in self._disks]
+
+    def __exit__(self, *error: object) -> None:
+        for disk in self._disks:
+            disk.thaw()
+        self._stack.close()
+
+    def servers(self) -> list[str]:
+        """In the order of the hosts."""
+        return [host.address for host in self._hosts]
+
+    def disk(self, number: int) -> Disk:
+        """Of a host."""
+        return self._disks[number]
+
+
+class KeaPair(_OnDisks):
+    """The primary answers; it tells the standby of every lease before it sends the ACK."""
+
+    roles = ("primary", "standby")
+
+    def __enter__(self) -> Self:
+        with ExitStack() as on_failure:
+            on_failure.push(self.__exit__)
+            self._kea = Kea(self._hosts, self._folder / "kea", self._make_disks())
+            self._stack.enter_context(self._kea)
+            on_failure.pop_all()
+        return self
+
+    def host(self, role: str) -> int:
+        """As configured."""
+        return self.roles.index(role)
+
+    def revive(self) -> None:
+        """A server that exited."""
+        for number in range(len(self._hosts)):
+            if not self._kea.running(number):
+                self._kea.start_server(number)
+
+
+class ThreeNodes(_OnDisks):
+    """A node and an etcd member on each host; each node answers its share of the clients."""
+
+    roles = ("leader", "follower")
+
+    def __enter__(self) -> Self:
+        with ExitStack() as on_failure:
+            on_failure.push(self.__exit__)
+            disks = self._make_disks()
+            self._everlease = Everlease(self._hosts, self._folder / "everlease", len(self._hosts), disks)
+            self._stack.enter_context(self._everlease)
+            on_failure.pop_all()
+        return self
+
+    def host(self, role: str) -> int:
+        """Of etcd's leader just now, or the one after it."""
+        etcd = self._everlease.etcd
+        if etcd is None:
+            raise LabError("Everlease was not started")
+        return (etcd.leader() + (role == "follower")) % len(self._hosts)
+
+    def revive(self) -> None:
+        """A member or a node that exited."""
+        etcd = self._everlease.etcd
+        if etcd is None:
+            raise LabError("Everlease was not started")
+        for number in range(len(self._hosts)):
+            if etcd.process(number).returncode is not None:
+                etcd.start_member(number)
+            if not self._everlease.running(number):
+                self._everlease.start_node(number)
