@@ -15,24 +15,38 @@ from lab.capture import Capture, Captured
 BEHIND = 0.1
 """The share of those that come which sits behind the relay."""
 
-RENEW_EVERY = 6.0
+RESIDENTS, RENEW_EVERY = 150, 6.0
+_NEVER = 3600.0
+
 JUDGED = (PATIENT, FRESH)
 """Clients that wait 4, 8, 16 s for an answer: those whose second try comes after the gap that a fault may make."""
 
-_NEVER = 3600.0
-
 
 class Load:
-    """`rate` new clients a second on both networks together, and `residents` on the link, who renew and reboot."""
+    """`rate` new clients a second on both networks together, and RESIDENTS on the link, who renew and reboot."""
 
     def __init__(
-        self, stage: Stage, rate: float = 200, residents: int = 150, behaviours: tuple[Behaviour, ...] = JUDGED
+        self,
+        stage: Stage,
+        rate: float = 200,
+        *,
+        stay: float = _NEVER,
+        reboots: float = 1.0,
+        behaviours: tuple[Behaviour, ...] = JUDGED,
+        seed: int = 1,
     ) -> None:
+        """stay: seconds after which those that came release their address; reboots: residents, per second."""
         here, there, known = stage.client("coming"), stage.relayed("floor"), stage.client("residents")
-        coming = Plan(rate=rate * (1 - BEHIND), stay=_NEVER, behaviours=behaviours, number=1, seed=1)
-        behind = Plan(rate=rate * BEHIND, stay=_NEVER, behaviours=behaviours, number=2, seed=2)
+        coming = Plan(rate=rate * (1 - BEHIND), stay=stay, behaviours=behaviours, number=1, seed=seed)
+        behind = Plan(rate=rate * BEHIND, stay=stay, behaviours=behaviours, number=2, seed=seed + 1)
         staying = Plan(
-            residents=residents, arrive=2.0, reboots=1.0, renew_every=RENEW_EVERY, behaviours=behaviours, number=3
+            residents=RESIDENTS,
+            arrive=2.0,
+            reboots=reboots,
+            renew_every=RENEW_EVERY,
+            behaviours=behaviours,
+            seed=seed + 2,
+            number=3,
         )
         places = [(here, coming), (there, behind), (known, staying)]
         self._captures = [Capture(namespace) for namespace, _ in places]

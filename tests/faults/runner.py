@@ -6,7 +6,7 @@ Law: the bounds are those that the service promises; a scenario may only say whi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from faults import exchanges
 from faults.exchanges import Exchange
 from faults.inject.process import wait_serving
 from faults.load import Load
-from faults.stage import Stage
+from faults.stage import ALL_HOSTS, Stage
 from lab.capture import Captured
 
 WARM = 3.0
@@ -47,7 +47,8 @@ class Scenario:
 
     timers: etcd's; rule: which bounds apply; caught: seconds after the fault in which a client may have to ask twice,
     0 = as long as commits may pause; settle: seconds after the healing in which all is well again; lifetime: of
-    leases; false_clock: the node whose wall clock can be set; short: runs always; also: what else must be so.
+    leases; rate: clients that come, per second; false_clock: the node whose wall clock can be set; relayed_to: the
+    hosts that the relay sends to; short: runs always; also: what else must be so.
     """
 
     id: str
@@ -59,7 +60,9 @@ class Scenario:
     caught: float = 0.0
     settle: float = HEALTHY
     lifetime: str = "1h"
+    rate: float = 200.0
     false_clock: int = -1
+    relayed_to: Sequence[int] = ALL_HOSTS
     short: bool = False
     also: Callable[[Outcome], list[str]] = lambda _: []
 
@@ -111,7 +114,7 @@ class Outcome:
 def run(stage: Stage, scenario: Scenario) -> Outcome:
     """Live through it; the stage is healthy before and after, or LabError."""
     bound = stage.bound
-    load = Load(stage).start()
+    load = Load(stage, scenario.rate).start()
     time.sleep(WARM)
     faulted = time.time()
     with scenario.inject(stage):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from statistics import median
 
-from faults.inject import clock, disk, network, process, store
+from faults.inject import clock, configuration, disk, network, process, store
 from faults.runner import Outcome, Scenario
 from faults.stage import Stage
 
@@ -74,7 +74,14 @@ SCENARIOS = [
     Scenario("F16", "what a standing node has not seen is compacted", on_node(store.compacted_under_the_watch)),
     Scenario("F17", "a node's connections are half open", on_node(network.half_open), hold=16.0),
     Scenario("F20", "a node is killed", on_node(process.node_killed), short=True),
-    Scenario("F21", "a node is stopped for twice a lease", on_node(process.node_stopped), hold=42.0, lifetime="20s"),
+    Scenario(
+        "F21",
+        "a node is stopped for twice a lease",
+        on_node(process.node_stopped),
+        hold=42.0,
+        lifetime="20s",
+        rate=60.0,
+    ),
     Scenario("F22-ahead", "a node's wall clock steps by +2 h", on_node(clock.stepped(7200.0)), false_clock=1),
     Scenario("F22-back", "a node's wall clock steps by -2 h", on_node(clock.stepped(-7200.0)), false_clock=1),
     Scenario("F22-drift", "a node's wall clock gains 10 %", on_node(clock.drifting), false_clock=1, hold=30.0),
@@ -91,4 +98,8 @@ SCENARIOS = [
     Scenario("F29-deaf", "a node hears no client", on_node(network.clients_side_deaf), hold=24.0, rule="takeover"),
     Scenario("F29-down", "a node's clients' link has no carrier", on_node(network.clients_side_down)),
     Scenario("F29-gone", "a node's interface is deleted and made again", on_node(network.interface_gone)),
+    Scenario(
+        "F30", "one of the two nodes that a relay sends to is killed", on_node(process.node_killed), relayed_to=(0, 1)
+    ),
+    Scenario("F31", "a node sleeps while the configuration changes", on_node(configuration.changed_behind)),
 ]

@@ -20,7 +20,7 @@ RUNS = [pytest.param(each, id=each.id, marks=[] if each.short else [pytest.mark.
 
 @pytest.mark.parametrize("scenario", RUNS)
 def test_a_fault_costs_no_more_than_a_retransmission_and_no_promise_is_broken(lab: Lab, scenario: Scenario) -> None:
-    stage = Stage(lab, scenario.timers)
+    stage = Stage(lab, scenario.timers, relayed_to=scenario.relayed_to)
     if scenario.false_clock >= 0:
         stage.nodes[scenario.false_clock].environment |= clock.environment(lab.folder, scenario.false_clock)
     stage.start(stage.simple(scenario.lifetime))

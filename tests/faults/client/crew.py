@@ -29,6 +29,9 @@ from lab.guest import (
     Guest,
 )
 
+LATE = 0.5
+"""Seconds of arrivals that are made up for; beyond, the machine is too slow for the plan's rate."""
+
 _EXTENSIONS = {RENEWING: "renew", REBINDING: "rebind", REBOOTING: "reboot"}
 
 
@@ -57,6 +60,7 @@ class Crew:
         self._people: dict[bytes, Person] = {}
         self._held: dict[bytes, int] = {}
         self._residents: list[Person] = []
+        self._next = 0.0
 
     # --- what is to happen --------------------------------------------------------------------------------------------
 
@@ -107,7 +111,9 @@ class Crew:
         if self.rate > 0:
             person = self._arrive(now, resident=False)
             person.declines = self._random.random() < self.plan.declines
-        self._at(now + 1 / (self.rate or 10.0), self._next_arrival)
+        # By the plan's clock, not by ours: who was late for one arrival is not late for the next.
+        self._next = max(self._next, now - LATE) + 1 / (self.rate or 10.0)
+        self._at(self._next, self._next_arrival)
 
     def _arrive(self, now: float, *, resident: bool) -> Person:
         number = next(self._numbers)

@@ -48,9 +48,10 @@ def losing(switch: Switch, match: str) -> Iterator[None]:
 @contextlib.contextmanager
 def member_cut_off(stage: Stage, number: int) -> Iterator[None]:
     """F4: a member hears neither other members nor clients, not even the node beside it, and is not heard."""
-    ports = "{ 2379, 2380 }"
-    either = f"tcp dport {ports} drop\ntcp sport {ports}"  # the last rule gets its verdict from `dropping`
-    with dropping(stage.hosts[number], incoming=either, outgoing=either):
+    own = stage.etcd.members[number].address
+    incoming = f"ip daddr {own} tcp dport {{ 2379, 2380 }} drop\ntcp sport 2380"  # `dropping` ends the last rule
+    outgoing = f"ip saddr {own} tcp sport {{ 2379, 2380 }} drop\ntcp dport 2380"
+    with dropping(stage.hosts[number], incoming=incoming, outgoing=outgoing):
         yield
 
 

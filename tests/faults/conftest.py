@@ -1,0 +1,36 @@
+"""Which scenarios run: all that are named in FAULTS ("F1 F5 drill"), else all but those that take many minutes.
+
+`F5` names every scenario whose id is F5 or begins with F5-.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+LONG = "long"
+"""The last word of an id: runs only when it is named in full."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for; tests without a scenario's id (of tools) only when something was named."""
+    wanted = os.environ.get("FAULTS", "").split()
+    left_out = [item for item in items if not _is_wanted(_id(item), wanted)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _id(item: pytest.Item) -> str | None:
+    """The scenario's id, None for anything else in the suite."""
+    here = "faults" in item.path.parts and item.path.parent.name == "faults"
+    return item.callspec.id if here and isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+
+
+def _is_wanted(name: str | None, wanted: list[str]) -> bool:
+    if name is None:
+        return True
+    if not wanted:
+        return not name.endswith(LONG)
+    return any(name == word or (name.startswith(f"{word}-") and not name.endswith(LONG)) for word in wanted)
