@@ -28,6 +28,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   runtime                    sockets, committer, membership: two nodes joined by hand
   clients                    dhclient, udhcpc, dhcpcd, systemd-networkd and dhcrelay, each in a network namespace
   cluster                    processes and etcd in namespaces: kill, pause, cut
+  faults [ID...]             every fault, or those named (F9, F22-drift, drill; ids in tests/faults/README.md)
   fuzz                       the parsers, for longer than CI does
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
@@ -74,6 +75,9 @@ run_part() {
   heading "$part"
   case $where in
     bench | incident) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
+    tests/faults)  # ids are words, what begins with a dash is pytest's
+      while [[ ${1:-} =~ ^[A-Za-z] ]]; do FAULTS="${FAULTS:-} $1" && shift; done
+      FAULTS=${FAULTS:-} run_pytest "$where" "$@" ;;
     unit)
       mapfile -t folders < <(folders_that_exist "${unit_folders[@]}")
       run_pytest -m 'not slow' "${folders[@]}" "$@" ;;

@@ -14,23 +14,21 @@ LONG = "long"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what was not asked for; tests without a scenario's id (of tools) only when something was named."""
+    """Leave out what was not asked for; the lab's own tools are tested only when nothing is named."""
     wanted = os.environ.get("FAULTS", "").split()
-    left_out = [item for item in items if not _is_wanted(_id(item), wanted)]
+    left_out = [item for item in items if "faults" in item.path.parts and not _is_wanted(_id(item), wanted)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
-def _id(item: pytest.Item) -> str | None:
-    """The scenario's id, None for anything else in the suite."""
-    here = "faults" in item.path.parts and item.path.parent.name == "faults"
-    return item.callspec.id if here and isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+def _id(item: pytest.Item) -> str:
+    """The scenario's id; "" for anything else."""
+    scenario = item.path.parent.name == "faults" and isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    return item.callspec.id if scenario else ""
 
 
-def _is_wanted(name: str | None, wanted: list[str]) -> bool:
-    if name is None:
-        return True
+def _is_wanted(name: str, wanted: list[str]) -> bool:
     if not wanted:
         return not name.endswith(LONG)
     return any(name == word or (name.startswith(f"{word}-") and not name.endswith(LONG)) for word in wanted)

@@ -6,7 +6,8 @@ renewal or a reboot, and ends with its ACK.
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,13 +15,21 @@ from math import floor
 
 from everlease.wire import v4
 from lab.capture import Captured
+from lab.packet_client import EVERYBODY
+
+SILENT = 2.0
+"""Seconds without a word to anybody after which a server is dead, deaf or mute: it answers 60 clients a second here."""
 
 NEW, KNOWN = "new", "known"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One client's one attempt. Times in UTC seconds; bound: when the ACK came, 0 = it did not."""
+    """One client's one attempt. Times in UTC seconds; bound: when the ACK came, 0 = it did not.
+
+    server: whom it asked alone (a renewal by unicast), as a number, 0 = everybody. alone: and that server answered
+    nobody at all for as long as a client waits: that DHCP leaves such a client to its rebinding is not the service's.
+    """
 
     mac: bytes
     kind: str
@@ -29,6 +38,8 @@ class Exchange:
     requests: int = 0
     naks: int = 0
     bound: float = 0.0
+    server: int = 0
+    alone: bool = False
 
     @property
     def tries(self) -> int:
@@ -40,6 +51,7 @@ def read(packets: Iterable[Captured]) -> list[Exchange]:
     """Every exchange, in the order in which they began."""
     told: list[Exchange] = []
     running: dict[bytes, Exchange] = {}
+    spoke: dict[int, list[float]] = defaultdict(list)
     for captured in sorted((each for each in packets if each.packet), key=lambda each: each.time):
         packet = captured.packet
         assert packet is not None
@@ -48,10 +60,19 @@ def read(packets: Iterable[Captured]) -> list[Exchange]:
             if exchange is None or exchange.bound:
                 kind = NEW if captured.kind == "DISCOVER" else KNOWN
                 exchange = running[packet.chaddr] = Exchange(packet.chaddr, kind, captured.time)
+                exchange.server = captured.destination if captured.destination != EVERYBODY else 0
                 told.append(exchange)
             _count(exchange, captured)
-        elif not captured.sent and exchange is not None and not exchange.bound:
-            _answer(exchange, captured)
+        elif not captured.sent and packet.op == v4.BOOTREPLY:
+            spoke[captured.server].append(captured.time)
+            if exchange is not None and not exchange.bound:
+                _answer(exchange, captured)
+    for exchange in told:
+        times = spoke[exchange.server]
+        place = bisect_left(times, exchange.asked)
+        exchange.alone = bool(exchange.server) and not any(
+            at < exchange.asked + SILENT for at in times[place : place + 1]
+        )
     return told
 
 
@@ -63,8 +84,6 @@ def _count(exchange: Exchange, captured: Captured) -> None:
 
 
 def _answer(exchange: Exchange, captured: Captured) -> None:
-    if captured.packet is None or captured.packet.op != v4.BOOTREPLY:
-        return
     if captured.kind == "ACK":
         exchange.bound = captured.time
     elif captured.kind == "NAK":

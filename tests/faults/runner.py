@@ -160,7 +160,7 @@ def refusals(outcome: Outcome) -> list[str]:
 
 def lateness(outcome: Outcome) -> list[str]:
     """Which of the bounds were missed."""
-    told, wrong = outcome.exchanges, []
+    told, wrong = [each for each in outcome.exchanges if not each.alone], []
     if outcome.stall > outcome.bound:
         wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {outcome.bound} s are allowed")
     late = [each for each in told if each.tries > 1 and not outcome.disturbed(each)]

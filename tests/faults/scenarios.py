@@ -16,6 +16,11 @@ from faults.stage import Stage
 Inject = Callable[[Stage, int], AbstractContextManager[None]]
 
 
+HOST = 3.5
+"""Seconds in which the loss of a whole host may be felt: it is a member's fault and a node's at once, and the others
+count the node's silence only when their own presence comes back, which waits for the member's election."""
+
+
 def on_leader(inject: Inject) -> Callable[[Stage], AbstractContextManager[None]]:
     """The fault hits the member that leads, or its host."""
     return lambda stage: inject(stage, stage.etcd.leader())
@@ -49,9 +54,9 @@ SCENARIOS = [
     Scenario("F2-lan", "the leader is stopped, LAN timers", on_leader(process.member_stopped), timers="lan"),
     Scenario("F3", "a follower is stopped", on_follower(process.member_stopped)),
     Scenario("F4", "the leader is cut off from members and nodes", on_leader(network.member_cut_off)),
-    Scenario("F4-host", "the leader's host has lost the backbone", on_leader(network.host_cut_off)),
-    Scenario("F5-deaf", "the leader's host hears nothing of the backbone", on_leader(network.host_deaf)),
-    Scenario("F5-mute", "the leader's host is not heard on the backbone", on_leader(network.host_mute)),
+    Scenario("F4-host", "the leader's host has lost the backbone", on_leader(network.host_cut_off), caught=HOST),
+    Scenario("F5-deaf", "the leader's host hears nothing of the backbone", on_leader(network.host_deaf), caught=HOST),
+    Scenario("F5-mute", "the leader's host is not heard on the backbone", on_leader(network.host_mute), caught=HOST),
     # Elections come and go with it: nobody can promise a gap, but all are bound, and nothing is broken.
     Scenario("F5-flapping", "the leader's host flaps, 1 s and 1 s", on_leader(network.host_flapping), rule="bound"),
     Scenario(
