@@ -1,0 +1,41 @@
+"""From a node's log to events: its lines for ACKs, and all the others.
+
+Law: a line that is no JSON (a traceback, what a library wrote) is kept as an error, for it is one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from faults.history.events import Event, Line, Told
+
+
+def read(node: str, lines: Iterable[str]) -> Iterator[Event]:
+    """The events of one log."""
+    last = 0.0
+    for text in lines:
+        fields = _fields(text)
+        if fields is None:
+            yield Line(last, node, "error", text.rstrip())
+            continue
+        last = datetime.fromisoformat(fields["timestamp"]).timestamp()
+        if fields.get("event") == "ack":
+            yield _told(node, last, fields)
+        else:
+            yield Line(last, node, str(fields.get("level", "")), text.rstrip())
+
+
+def _fields(text: str) -> dict[str, Any] | None:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) and "timestamp" in fields else None
+
+
+def _told(node: str, at: float, fields: dict[str, Any]) -> Told:
+    names = Told.__struct_fields__
+    return Told(at=at, node=node, **{name: fields[name] for name in names if name not in ("at", "node")})
