@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from everlease.store import records
 from everlease.store.memory import MemoryStore
+from everlease.store.txn import Leaf, single
 from everlease.wire import v4
 from runtime.house import DOCUMENT, House, Time, Weather, publish, settle
 from runtime.test_responder import MAC, bind, hear, message
@@ -94,6 +96,29 @@ async def test_when_it_has_been_lived_down_nobody_is_told_of_it_any_more() -> No
     assert house.rooms.view.ghosts is None
     assert house.rooms.membership.presence(0, 0, "").restored == 0
     running.cancel()
+    await house.leave()
+
+
+async def test_a_rollback_that_others_have_overtaken_is_seen_by_the_own_presence() -> None:
+    house = await House("one", Weather()).join()
+    keys, old = house.rooms.keys, records.encode(house.rooms.view.nodes["one"].presence)
+    for _ in range(3):
+        await house.beat()
+    await bind(house)
+    older = MemoryStore()
+    freshness = house.weather.store.freshness
+    house.weather.store = older
+    await publish(house.weather, DOCUMENT)
+    await older.batch(single(Leaf({}, [(keys.node("one"), old)])), 1.0)
+    while older.revision <= freshness.revision:
+        await older.batch(single(Leaf({}, [(b"/elsewhere", b"")])), 1.0)
+    older.freshness = freshness
+    await house.beat()
+    await settle(100)
+    assert freshness.rollbacks == 1
+    assert len(house.rooms.view.ghosts or {}) == 1
+    await serve_again(house)
+    assert house.rooms.view.nodes["one"].presence.sequence > 3
     await house.leave()
 
 

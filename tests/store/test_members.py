@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.freshness import Freshness
+from everlease.store.leadership import Leadership
 from everlease.store.members import LONGEST_EJECTION, Members
 
 
@@ -47,6 +49,70 @@ def test_a_proof_that_is_followed_by_a_miss_does_not_count() -> None:
     assert not members.is_up("a")
 
 
+def test_calls_that_hang_side_by_side_are_one_miss() -> None:
+    members = Members(["a", "b"])
+    for _ in range(10):
+        members.missed("a", 1.0, now=1.0)
+    assert members.is_up("a")
+    members.missed("a", 0.5, now=1.2)  # asked at 0.7, before the first miss was known
+    members.missed("a", 0.5, now=1.6)
+    assert members.is_up("a")
+    members.missed("a", 0.5, now=2.1)
+    assert not members.is_up("a")
+
+
+def test_who_is_outrun_is_asked_last_and_probed_at_once_but_has_missed_nothing() -> None:
+    members = Members(["a", "b"])
+    members.answered("a", 0.001)
+    assert members.to_probe(0.0) == ["a", "b"]
+    assert members.to_probe(0.5) == []
+    members.outrun("a", 0.3, now=0.6)
+    assert members.rank() == ["b", "a"]
+    assert members.to_probe(0.7) == ["a"]
+    for second in range(10):
+        members.outrun("a", 0.3, now=float(second))
+    assert members.is_up("a") and not members.is_suspect("a")
+
+
+def test_a_member_that_missed_is_asked_again_at_once_so_that_it_is_judged_soon() -> None:
+    members = Members(["a", "b"])
+    members.to_probe(0.0)
+    members.missed("a", 0.5, now=0.5)
+    assert members.to_probe(0.5) == ["a"]
+
+
+def test_a_slow_follower_is_left_for_the_fast_ones_until_it_is_fast_again() -> None:
+    members = Members(["a", "b"])
+    for _ in range(10):
+        members.answered("a", 1.05)
+        members.answered("b", 0.010)
+    assert members.rank() == ["b", "a"]
+    for _ in range(40):
+        members.answered("a", 0.001)
+    assert members.rank() == ["a", "b"]
+
+
+def status(member: int, leader: int, term: int) -> pb.StatusResponse:
+    return pb.StatusResponse(header=pb.ResponseHeader(member_id=member), leader=leader, raft_term=term)
+
+
+def test_a_member_that_was_cut_off_and_names_itself_does_not_lead() -> None:
+    leadership = Leadership()
+    leadership.heard("a", status(1, 1, 5))
+    assert (leadership.term, leadership.leader) == (5, "a")
+    leadership.heard("b", status(2, 0, 6))  # it asks for votes
+    assert leadership.term == 5
+    leadership.heard("b", status(2, 2, 7))
+    leadership.heard("a", status(1, 1, 5))
+    assert (leadership.term, leadership.leader) == (7, "b")
+
+
+def test_a_leader_that_was_not_configured_has_no_name() -> None:
+    leadership = Leadership()
+    leadership.heard("a", status(1, 9, 5))
+    assert (leadership.term, leadership.leader) == (5, "")
+
+
 def test_an_answer_between_misses_keeps_a_member_in() -> None:
     members = Members(["a"])
     for second in range(9):
@@ -60,14 +126,14 @@ def test_an_ejected_member_is_probed_less_and_less_often() -> None:
     members = Members(["a"])
     now = 0.0
     for _ in range(3):
-        members.missed("a", 0.5, now)
+        members.missed("a", 0.0, now)
     waits = []
     for _ in range(7):
         start = now
         while not members.to_probe(now):
             now += 0.5
         waits.append(now - start)
-        members.missed("a", 0.5, now)
+        members.missed("a", 0.0, now)
     assert waits == sorted(waits) and waits[0] == 1.0 and waits[-1] == LONGEST_EJECTION
 
 
@@ -109,10 +175,10 @@ def test_answers_that_were_under_way_during_a_rollback_are_not_another_one() -> 
 def test_a_member_is_suspect_only_while_another_one_is_not() -> None:
     members = Members(["a", "b"])
     for _ in range(2):
-        members.missed("a", 0.5, now=0.0)
+        members.missed("a", 0.0, now=0.0)
     assert members.is_suspect("a") and not members.is_suspect("b")
     for _ in range(2):
-        members.missed("b", 0.5, now=0.0)
+        members.missed("b", 0.0, now=0.0)
     assert not members.is_suspect("a") and not members.is_suspect("b")
 
 

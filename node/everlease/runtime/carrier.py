@@ -7,8 +7,8 @@ again, so that a change that had been applied is recognised by its own record; a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from everlease.runtime.counters import Counters
 from everlease.store.api import BadRequest, BatchResult, NoSpace, Store, Unavailable
@@ -64,27 +64,46 @@ class Carrier:
 
     async def _try(self, request: bytes) -> BatchResult:
         self.hedges = min(self.hedges + HEDGE_SHARE, _HEDGES_SAVED)
-        members = self._store.rank()
-        first = asyncio.ensure_future(self._store.batch(request, DEADLINE, members[0]))
+        term, member = self._store.term(), self._store.rank()[0]
+        first = self._send(request, member)
         try:
             done, _ = await asyncio.wait((first,), timeout=HEDGE_AFTER)
-            if done or len(members) < 2 or self.hedges < 1:
-                return await first
-            self.hedges -= 1
-            self._counters.hedged(members[0])
-            return await self._hedge(request, first, members[1])
-        finally:
+        except asyncio.CancelledError:
             first.cancel()
+            raise
+        if done:
+            return await first
+        return await self._insist(request, first, member, term)
 
-    async def _hedge(self, request: bytes, first: asyncio.Future[BatchResult], member: str) -> BatchResult:
-        """The first answer counts; an error only when neither member answered."""
-        second = asyncio.ensure_future(self._store.batch(request, DEADLINE, member))
-        pending: set[asyncio.Future[BatchResult]] = {first, second}
+    def _send(self, request: bytes, member: str) -> asyncio.Future[BatchResult]:
+        return asyncio.ensure_future(self._store.batch(request, DEADLINE, member))
+
+    async def _insist(self, request: bytes, first: asyncio.Future[BatchResult], member: str, term: int) -> BatchResult:
+        """Another member gets it too, and a leader that was elected meanwhile: the old one's followers lost it.
+
+        The first answer counts; an error only when none of them answered.
+        """
+        tries: set[asyncio.Future[BatchResult]] = {first, *self._hedge(request, member)}
+        election = asyncio.ensure_future(self._store.elected(term))
+        waiting: set[asyncio.Future[Any]] = {*tries, election}
         try:
             while True:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                answered = next((each for each in done if each.exception() is None), None)
-                if answered is not None or not pending:
-                    return await (answered or done.pop())
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if election in done:
+                    tries.add(again := self._send(request, election.result()))
+                    waiting.add(again)
+                answered = [each for each in tries & done if not isinstance(each.exception(), Unavailable)]
+                if answered or not waiting & tries:
+                    return await (answered[0] if answered else first)
         finally:
-            second.cancel()
+            election.cancel()
+            for each in tries:
+                each.cancel()
+
+    def _hedge(self, request: bytes, slow: str) -> Iterator[asyncio.Future[BatchResult]]:
+        other = next((name for name in self._store.rank() if name != slow), None)
+        if other is None or self.hedges < 1:
+            return
+        self.hedges -= 1
+        self._counters.hedged(slow)
+        yield self._send(request, other)

@@ -38,6 +38,8 @@ class Pulse:
         self._put_at = 0.0
         self._revision = 0
         self._version = 0
+        self._adopted_at = 0.0
+        self._rollbacks = 0
         self._asking: asyncio.Task[None] | None = None
         self.taken = asyncio.Event()
         rooms.lifeline.comparing = True
@@ -65,6 +67,7 @@ class Pulse:
 
     def _adopt(self, revision: int, version: int) -> None:
         self._revision, self._version = revision, version
+        self._adopted_at, self._rollbacks = self._boot(), self._rooms.store.freshness.rollbacks
 
     # --- the beat -----------------------------------------------------------------------------------------------------
 
@@ -155,9 +158,24 @@ class Pulse:
         mine = next((each for each in found if each.key == self._key), None)
         self._refused(mine)
 
-    def _confirmed(self, result: BatchResult, _sent: float) -> None:
+    def _confirmed(self, result: BatchResult, sent: float) -> None:
         if not result.fenced:
             self._rooms.lifeline.committed(self._boot())
+        elif sent > self._adopted_at:
+            self._look_for_rollback(result)
+
+    def _look_for_rollback(self, result: BatchResult) -> None:
+        """Our own presence, older than it was before the batch left: the store has forgotten what it confirmed.
+
+        Its revision alone may not show that, when others have written much since it was restored.
+        """
+        mine = next((each for each in result.found if each.key == self._key), None)
+        if mine is None or mine.revision >= self._revision:
+            return
+        freshness = self._rooms.store.freshness
+        if freshness.rollbacks == self._rollbacks:
+            freshness.contradict(result.revision, result.cluster)
+        self._adopt(mine.revision, mine.version)
 
 
 def _where(peer: Peer) -> str:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from everlease.errors import StoreError
+from everlease.store.freshness import Freshness
 
 
 class Unavailable(StoreError):
@@ -114,8 +115,12 @@ class Report:
 class Store(Protocol):
     """etcd as the node sees it: `store.etcd` for real, `store.memory` in tests. Deadlines are seconds.
 
-    Every method may raise Unavailable; nothing else unless it says so.
+    freshness: how far its history has been seen. Every method may raise Unavailable; nothing else unless it says so.
     """
+
+    @property
+    def freshness(self) -> Freshness:
+        """How far etcd's history has been seen, and whether it went backwards."""
 
     async def batch(self, request: bytes, deadline: float, member: str | None = None) -> BatchResult:
         """Send one serialised TxnRequest (store.txn builds it). Raises BadRequest, NoSpace too."""
@@ -139,6 +144,12 @@ class Store(Protocol):
 
     def report(self, member: str) -> Report | None:
         """What the member said of itself when it was probed last; None = nothing yet."""
+
+    def term(self) -> int:
+        """The highest raft term in which somebody is known to lead, 0 = not heard of yet."""
+
+    async def elected(self, since: int) -> str:
+        """The member that leads, once somebody is known to lead in a later term than `since`; else never."""
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """Whether members that can be reached say that the store has no leader; False if none can be."""

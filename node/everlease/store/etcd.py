@@ -22,13 +22,17 @@ from everlease.store import txn
 from everlease.store.api import BatchResult, KeyValue, Page, Report, Unavailable, WatchBatch
 from everlease.store.channel import Channel, Credentials, Unauthenticated, store_error
 from everlease.store.freshness import Freshness
+from everlease.store.leadership import Leadership
 from everlease.store.members import Members
 from everlease.store.watching import check, complete_revisions, watch_error
 
 T = TypeVar("T")
 
-PROBE_EVERY = 1.0
+PROBE_TICK = 0.1
 PROBE_DEADLINE = 0.5
+ELECTION_LOOK = 0.1
+"""Seconds between two questions who leads, while somebody waits for an election; and for the answer to each."""
+
 WATCH_DEADLINE = 2.0
 """Seconds for a member to confirm a watch; after that keepalive and `hasleader` guard the stream."""
 
@@ -62,10 +66,13 @@ class EtcdStore:
         self._clock = clock
         self._channels = {endpoint: connect(endpoint, credentials) for endpoint in endpoints}
         self._members = Members(endpoints)
+        self._leadership = Leadership()
         self._reports: dict[str, Report] = {}
         self._token = ""
         self._signing_in: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
+        self._probes: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._leaving: list[asyncio.Task[None]] = []
         self.freshness = Freshness()
 
@@ -94,19 +101,41 @@ class EtcdStore:
 
     async def _probe_for_ever(self) -> None:
         while True:
-            names = self._members.to_probe(self._clock())
-            await asyncio.gather(*map(self._probe, names), *map(self._hear, names))
-            await asyncio.sleep(PROBE_EVERY)
+            for name in self._members.to_probe(self._clock()):
+                probe = asyncio.create_task(self._probe(name), name=f"etcd-probe {name}")
+                self._probes.add(probe)
+                probe.add_done_callback(self._probes.discard)
+            await asyncio.sleep(PROBE_TICK)
 
     async def _probe(self, member: str) -> None:
+        await asyncio.gather(self._prove(member), self._hear(member, PROBE_DEADLINE))
+
+    async def _prove(self, member: str) -> None:
         # A linearizable read needs a leader and a raft loop that runs: a member stuck in fdatasync fails it.
         request = pb.RangeRequest(key=b"\0", count_only=True)
         with contextlib.suppress(StoreError):
             await self._call(member, lambda channel: channel.range, request, PROBE_DEADLINE)
 
-    async def _hear(self, member: str) -> None:
+    async def _hear(self, member: str, deadline: float) -> None:
         with contextlib.suppress(StoreError):
-            self._reports[member] = report_of(await self.status(member, PROBE_DEADLINE))
+            self._reports[member] = report_of(await self.status(member, deadline))
+
+    def term(self) -> int:
+        """The highest term in which somebody is known to lead, 0 = not heard of yet."""
+        return self._leadership.term
+
+    async def elected(self, since: int) -> str:
+        """The member that leads, once that is known for a later term than `since`; asks them all meanwhile."""
+        while self._leadership.term <= since:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(), name="etcd-election")
+            await asyncio.shield(self._looking)  # one look for all who wait
+        return self._leadership.leader or self.rank()[0]
+
+    async def _look(self) -> None:
+        await asyncio.gather(
+            asyncio.sleep(ELECTION_LOOK), *(self._hear(name, ELECTION_LOOK) for name in self._channels)
+        )
 
     # --- calls -----------------------------------------------------------------------------------------------------
 
@@ -138,6 +167,10 @@ class EtcdStore:
             if tell and isinstance(failure, Unavailable):
                 self._members.missed(member, now - started, now)
             raise failure from error
+        except asyncio.CancelledError:
+            if tell:  # its caller has the answer of another one
+                self._members.outrun(member, self._clock() - started, self._clock())
+            raise
         if tell:
             self._members.answered(member, self._clock() - started)
         return answer
@@ -207,7 +240,12 @@ class EtcdStore:
     async def status(self, member: str, deadline: float = 1.0) -> pb.StatusResponse:
         """What a member says of itself: leader (0 = none), db_size, errors (alarms), version. Raises Unavailable."""
         # A member whose disk hangs answers this at once: it proves nothing.
-        return await self._call(member, lambda channel: channel.status, pb.StatusRequest(), deadline, tell=False)
+        request = pb.StatusRequest()
+        answer: pb.StatusResponse = await self._call(
+            member, lambda channel: channel.status, request, deadline, tell=False
+        )
+        self._leadership.heard(member, answer)
+        return answer
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """Whether a member that can be reached says that the store has no leader."""
@@ -223,11 +261,12 @@ class EtcdStore:
         metadata = [_HAS_LEADER, *([("token", token)] if token else [])]
         call = self._channels[member].watch(metadata=metadata, wait_for_ready=False)
         create = pb.WatchCreateRequest(key=start, range_end=end, start_revision=revision, fragment=True)
+        guard = asyncio.create_task(self._cancel_when_suspect(call, member), name="etcd-watch-guard")
         try:
             async with asyncio.timeout(WATCH_DEADLINE):
                 await call.write(pb.WatchRequest(create_request=create))
                 check(await call.read())
-            async for batch in complete_revisions(self._answers(call, member)):
+            async for batch in complete_revisions(_answers(call), revision - 1):
                 yield batch
             raise Unavailable(f"{member} ended the watch")
         except TimeoutError as late:
@@ -237,25 +276,27 @@ class EtcdStore:
             await self._sign_in(member, WATCH_DEADLINE, token)
             raise Unavailable(str(refused)) from refused
         except grpc.aio.AioRpcError as error:
-            self._members.missed(member, 0.0, self._clock())
+            self._lost_watch(member, error)
             raise watch_error(error) from error
+        except asyncio.CancelledError:
+            if not guard.done() or _is_cancelled():
+                raise
+            raise Unavailable(f"{member} does not answer: the watch goes elsewhere") from None
         finally:
+            guard.cancel()
             call.cancel()
 
-    async def _answers(self, call: Any, member: str) -> AsyncIterator[pb.WatchResponse]:
+    async def _cancel_when_suspect(self, call: Any, member: str) -> None:
         """A stream to a member that hangs stays silent for 13 s of keepalive: its missed deadlines say it sooner."""
-        while True:
-            coming = asyncio.ensure_future(call.read())
-            try:
-                while not (await asyncio.wait((coming,), timeout=LOOK_EVERY))[0]:
-                    if self._members.is_suspect(member):
-                        raise Unavailable(f"{member} does not answer: the watch goes elsewhere")
-                answer = coming.result()
-            finally:
-                coming.cancel()
-            if answer is grpc.aio.EOF:
-                return
-            yield answer
+        while not self._members.is_suspect(member):  # noqa: ASYNC110  (what it depends on changes with every answer)
+            await asyncio.sleep(LOOK_EVERY)
+        call.cancel()
+
+    def _lost_watch(self, member: str, error: grpc.aio.AioRpcError) -> None:
+        if "no leader" in (error.details() or ""):  # an election, or a member that is cut off: a probe will tell
+            self._members.outrun(member, 0.0, self._clock())
+        else:
+            self._members.missed(member, 0.0, self._clock())
 
     async def move_leader(self, leader: str, target: int, deadline: float = 5.0) -> None:
         """Ask the member that leads to hand over to the member with the id `target`."""
@@ -276,7 +317,7 @@ class EtcdStore:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        tasks = [*self._leaving, *([self._prober] if self._prober is not None else [])]
+        tasks = [*self._leaving, *self._probes, *filter(None, (self._prober, self._looking))]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -284,10 +325,25 @@ class EtcdStore:
 
 
 def report_of(answer: pb.StatusResponse) -> Report:
-    """A status in our words: every member tells the alarms of all, as `memberID:7 alarm:NOSPACE`."""
-    raised = (_ALARM.search(text) for text in answer.errors)
-    mine = frozenset(found[2] for found in raised if found and int(found[1]) == answer.header.member_id)
+    """A status in our words."""
+    mine = frozenset(kind for member, kind in alarms_of(answer) if member == answer.header.member_id)
     return Report(answer.version, answer.db_size, mine)
+
+
+def alarms_of(answer: pb.StatusResponse) -> frozenset[tuple[int, str]]:
+    """(member id, kind): every member tells the alarms of all, as `memberID:7 alarm:NOSPACE`."""
+    return frozenset((int(found[1]), found[2]) for text in answer.errors if (found := _ALARM.search(text)))
+
+
+async def _answers(call: Any) -> AsyncIterator[pb.WatchResponse]:
+    while (answer := await call.read()) is not grpc.aio.EOF:
+        yield answer
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the running task to end (and not just a call of it)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _leave(channel: Channel) -> None:

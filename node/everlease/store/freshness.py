@@ -43,6 +43,10 @@ class Freshness:
         self._note(revision, cluster)
         return True
 
+    def contradict(self, revision: int, cluster: int) -> None:
+        """A record that was confirmed once has been found at an older state: a rollback, whatever the revisions say."""
+        self._roll_back(revision, cluster)
+
     def _is_other(self, cluster: int) -> bool:
         return self.cluster not in (0, cluster)
 

@@ -1,7 +1,8 @@
 """Which member of etcd to ask: the fastest that answers, and never for long one that does not.
 
 Law: a member is out after three misses in a row and comes back only when it has proved itself, three probes in a row.
-Pure: the caller says what time it is (seconds, monotonic).
+Misses are in a row, not side by side: ten calls that hang together are one. Pure: the caller says what time it is
+(seconds, monotonic).
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ SUSPECT = 2
 WEIGHT = 0.2
 """Of a new sample in the running mean: five answers make a change of speed visible, one slow answer does not."""
 
+PROBE_EVERY = 1.0
+"""Seconds between two probes of a member that answers; one that has missed or was outrun is asked at once."""
+
 SHORTEST_EJECTION, LONGEST_EJECTION = 1.0, 30.0
 """Seconds until an ejected member is probed again: doubles while its probes fail."""
 
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row."""
+    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row; missed: when last."""
 
     latency: float = 0.01
     misses: int = 0
+    missed: float = float("-inf")
     proofs: int = 0
     ejected: bool = False
-    next_probe: float = 0.0
+    next_probe: float = float("-inf")
     patience: float = SHORTEST_EJECTION
 
 
@@ -71,18 +76,36 @@ class Members:
             health.ejected, health.patience, health.proofs = False, SHORTEST_EJECTION, 0
         health.misses = 0
 
+    def outrun(self, name: str, seconds: float, now: float) -> None:
+        """Another member answered before it: it would have needed more than `seconds`. That is no miss."""
+        health = self._health[name]
+        self._slow_down(health, seconds)
+        if not health.ejected:
+            health.next_probe = now
+
     def missed(self, name: str, seconds: float, now: float) -> None:
         """It did not answer within `seconds`, or could not be reached."""
         health = self._health[name]
+        self._slow_down(health, seconds)
+        if now - seconds < health.missed:
+            return  # asked before the last miss was known
         health.misses += 1
+        health.missed = now
         health.proofs = 0
-        health.latency += WEIGHT * (max(seconds, health.latency) - health.latency)
         if health.ejected:
             health.patience = min(2 * health.patience, LONGEST_EJECTION)
         elif health.misses >= MISSES_TO_EJECT:
             health.ejected = True
-        health.next_probe = now + health.patience
+        health.next_probe = now + health.patience if health.ejected else now
+
+    @staticmethod
+    def _slow_down(health: Health, seconds: float) -> None:
+        health.latency += WEIGHT * (max(seconds, health.latency) - health.latency)
 
     def to_probe(self, now: float) -> list[str]:
-        """Members to ask something harmless now: ejected ones when their time has come, and all others."""
-        return [name for name, health in self._health.items() if not health.ejected or now >= health.next_probe]
+        """Members to ask something harmless now; each is told once, and then when it is due again."""
+        due = [name for name, health in self._health.items() if now >= health.next_probe]
+        for name in due:
+            health = self._health[name]
+            health.next_probe = now + (health.patience if health.ejected and not health.proofs else PROBE_EVERY)
+        return due

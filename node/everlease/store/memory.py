@@ -51,6 +51,15 @@ class MemoryStore:
         """It has no words."""
         return None
 
+    def term(self) -> int:
+        """There are no elections."""
+        return 0
+
+    async def elected(self, since: int) -> str:
+        """Never."""
+        await asyncio.Event().wait()
+        return self._name
+
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """It leads itself."""
         return False

@@ -1,6 +1,7 @@
 """What a watch says: fragments put together, and why it ended.
 
-Law: nothing is told before its revision is complete; who watches again starts after the last complete one.
+Law: nothing is told before its revision is complete, and nothing twice: etcd before 3.4.25 repeats events, and goes
+back in time after a snapshot. Who watches again starts after the last complete one.
 """
 
 from __future__ import annotations
@@ -21,14 +22,22 @@ _SIGN_IN_AGAIN = ("invalid auth token", "user name is empty", "permission denied
 """Why a watch is cancelled when the token is missing or not good any more: 3.4.23 says the first, others the last."""
 
 
-async def complete_revisions(answers: AsyncIterator[pb.WatchResponse]) -> AsyncIterator[WatchBatch]:
-    """Put fragments together: what is told ends with a complete revision. Raises Compacted, Unavailable."""
+async def complete_revisions(answers: AsyncIterator[pb.WatchResponse], told: int = 0) -> AsyncIterator[WatchBatch]:
+    """Put fragments together: what is told ends with a complete revision, later than `told` and all before it.
+
+    Raises Compacted, Unavailable.
+    """
     events: list[KeyValue] = []
     async for answer in answers:
         check(answer)
         events.extend(_event(event) for event in answer.events)
-        if events and not answer.fragment:
-            yield WatchBatch(events, events[-1].revision, answer.header.cluster_id)
+        if not events or answer.fragment:
+            continue
+        if events[0].revision <= told:
+            events = [event for event in events if event.revision > told]
+        if events:
+            told = events[-1].revision
+            yield WatchBatch(events, told, answer.header.cluster_id)
             events = []
 
 
