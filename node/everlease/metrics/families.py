@@ -32,6 +32,7 @@ def collect(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
     yield from _commits(rooms)
     yield from _node(rooms)
     yield from _members(rooms)
+    yield from _keeper(rooms)
     yield from _view(rooms)
     yield from _config(rooms)
     yield from _pools(rooms, usages)
@@ -122,15 +123,27 @@ def _members(rooms: Rooms) -> Iterator[Metric]:
     told = _reports(rooms)
     sizes = [({"member": member}, float(report.size)) for member, report in told.items()]
     yield from gauge("everlease_store_size_bytes", "A member's database, as it says.", sizes)
-    config = rooms.configuration.current
-    quota = (config.cluster.store_quota if config else None) or DEFAULT_QUOTA
-    yield from gauge("everlease_store_quota_bytes", "What a member's database may grow to.", alone(quota))
+    config, condition = rooms.configuration.current, rooms.condition
+    quota = condition.quota or (config.cluster.store_quota if config else None) or DEFAULT_QUOTA
+    yield from gauge("everlease_store_quota_bytes", "What the smallest member's database may grow to.", alone(quota))
+    words = "Share of its quota that the fullest member's database takes, as the keeper last saw it."
+    yield from gauge("everlease_store_fullness_ratio", words, alone(condition.fullness))
     alarms = [
         ({"member": member, "alarm": alarm}, float(alarm in report.alarms))
         for member, report in told.items()
         for alarm in ALARMS
     ]
     yield from gauge("everlease_store_alarm", "1 while a member has raised an alarm.", alarms)
+
+
+def _keeper(rooms: Rooms) -> Iterator[Metric]:
+    condition = rooms.condition
+    yield from gauge("everlease_keeper", "1 on the node that keeps the store.", alone(float(condition.mine)))
+    acts = [({"action": action, "result": result}, count) for (action, result), count in rooms.counters.upkeep.items()]
+    yield from counter("everlease_keeper_actions", "What this node did as the store's keeper, by result.", acts)
+    words = "When the last snapshot was begun that was finished, seconds UTC; 0 where this node takes none."
+    yield from gauge("everlease_snapshot_time_seconds", words, alone(condition.snapshot.at))
+    yield from gauge("everlease_snapshot_size_bytes", "Size of that snapshot.", alone(condition.snapshot.bytes))
 
 
 def _reports(rooms: Rooms) -> dict[str, Report]:
@@ -159,6 +172,8 @@ def _view(rooms: Rooms) -> Iterator[Metric]:
     yield from counter("everlease_view_unreadable_records", words, alone(view.unreadable))
     reloads = alone(max(view.loads - 1, 0))
     yield from counter("everlease_view_reloads", "How often the view was read again as a whole.", reloads)
+    words = "Leases that reading again has corrected: the watch had lost an event. Then etcd has a fault: update it."
+    yield from counter("everlease_view_repairs", words, alone(view.repairs))
 
 
 def _config(rooms: Rooms) -> Iterator[Metric]:

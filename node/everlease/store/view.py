@@ -62,7 +62,8 @@ class View:
 
     revision: the last complete one that the watch or a load has brought; loads: how often it was read as a whole.
     current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by
-    node name. unreadable: records that could not be decoded so far. newest_grant: the latest `granted_at` seen, seconds
+    node name. unreadable: records that could not be decoded so far. repairs: leases that a load corrected although the
+    watch had passed them: it had lost an event. newest_grant: the latest `granted_at` seen, seconds
     UTC. on_presence(name, peer or None) and on_config(current or None, mod revision) are called when one of them
     changed; both may be replaced.
     """
@@ -75,6 +76,7 @@ class View:
         self.config_revision = 0
         self.nodes: dict[str, Peer] = {}
         self.unreadable = 0
+        self.repairs = 0
         self.newest_grant = 0
         self.ghosts: Ghosts | None = None
         self.on_presence: Callable[[str, Peer | None], None] = _ignore
@@ -139,7 +141,7 @@ class View:
         return sum(len(table.rows) for table in self._tables.values())
 
     def rows(self, space: str) -> Mapping[int, Row]:
-        """All rows of a space; look, in slices, and do not hold it across a wait: it changes."""
+        """All rows of a space. They change, and a million are many: walk them in slices."""
         return self.table(space).rows
 
     def spaces(self) -> list[str]:
@@ -196,6 +198,9 @@ class View:
     def _apply_lease(self, table: LeaseTable, address: int, record: KeyValue) -> bool:
         if record.value is None:
             return table.delete(address, record.revision)
+        known = table.rows.get(address)
+        if known is not None and record.revision <= known.revision:
+            return False
         try:
             row, granted_at = decode_row(record.value, record.revision)
             self.newest_grant = max(self.newest_grant, granted_at)
@@ -249,6 +254,7 @@ class View:
             table.put(change.moved.address, row_of(change.moved.lease, revision))
         if change.lease is not None:
             table.put(change.address, row_of(change.lease, revision))
+            self.newest_grant = max(self.newest_grant, change.lease.granted_at)
         if change.displaced is not None:
             client, subnet = change.displaced
             if table.index.address_of(subnet, client) == change.address:
@@ -306,7 +312,8 @@ class View:
             if table is None or address is None:
                 self._listed_other(listing, record)
                 continue
-            self._apply_lease(table, address, record)
+            if self._apply_lease(table, address, record) and record.revision <= self.revision:
+                self.repairs += 1
             if listing.in_place:
                 table.seen[address >> 8] = table.seen.get(address >> 8, 0) | 1 << (address & 255)
 
@@ -332,6 +339,7 @@ class View:
         for table in list(self._tables.values()) if listing.in_place else ():
             for count, gone in enumerate(table.unseen(listing.revision)):
                 if gone:
+                    self.repairs += self.revision >= listing.revision
                     table.delete(gone, listing.revision + 1)
                 if count % SLICE == SLICE - 1:
                     yield
@@ -355,7 +363,7 @@ class View:
 class Ghosts(Mapping[tuple[str, int], Row]):
     """The rows of the view before a rollback, by (space, address); a second rollback keeps the first one's too."""
 
-    def __init__(self, rows: Mapping[str, dict[int, Row]], older: Ghosts | None = None) -> None:
+    def __init__(self, rows: Mapping[str, Mapping[int, Row]], older: Ghosts | None = None) -> None:
         self._rows = dict(rows)
         for space, known in older._rows.items() if older else ():
             self._rows[space] = {**known, **self._rows.get(space, {})}
