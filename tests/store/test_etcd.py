@@ -18,7 +18,6 @@ from everlease.store.api import Compacted, NoSpace, Report, Unavailable, WatchBa
 from everlease.store.channel import Credentials, target_of
 from everlease.store.etcd import EtcdStore, report_of
 from everlease.store.keys import Keys
-from everlease.store.maintenance import Maintenance
 from everlease.store.txn import Leaf, single
 from lab.scope import EtcdScope
 from store.makers import ALICE, BOB, grant, request
@@ -271,33 +270,3 @@ async def test_mutual_tls_lets_in_who_has_a_certificate_and_nobody_else(secured:
         EtcdStore([secured], files(tmp_path, "missing"))
     for one in (store, stranger):
         await one.close()
-
-
-# --- upkeep --------------------------------------------------------------------------------------------------------
-
-
-async def test_upkeep_lists_members_tells_status_and_compacts(etcd3_members: EtcdScope) -> None:
-    upkeep = Maintenance()
-    endpoint = etcd3_members.endpoints[0]
-    members = await upkeep.members(endpoint)
-    assert sorted(one.name for one in members) == ["etcd0", "etcd1", "etcd2"]
-    status = await upkeep.status(endpoint)
-    assert status.leader in [one.id for one in members] and status.size > 0
-    store = EtcdStore(etcd3_members.endpoints)
-    revision = (await store.batch(request(Keys(etcd3_members.prefix), grant(A)), 2.0)).revision
-    await upkeep.compact(endpoint, revision)
-    with pytest.raises(Compacted):
-        await store.compact(revision)
-    await store.close()
-    upkeep.close()
-
-
-async def test_upkeep_of_a_member_that_hangs_ends_with_its_deadline(start_etcd: Callable[..., EtcdCluster]) -> None:
-    cluster = start_etcd(members=1)
-    cluster.pause(0)
-    upkeep = Maintenance()
-    started = time.monotonic()
-    with pytest.raises(Unavailable):
-        await upkeep.status(cluster.endpoints[0], deadline=0.5)
-    assert time.monotonic() - started < 3
-    upkeep.close()

@@ -13,6 +13,7 @@ from everlease.pb.admin.v1 import cluster_service_pb2_grpc
 from everlease.runtime.lifeline import SERVING
 from everlease.runtime.members import Member
 from everlease.runtime.rooms import Rooms
+from everlease.store.api import Report, Store
 
 
 class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
@@ -37,10 +38,10 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             echo_age=duration(rooms.clock.boot() - rooms.lifeline.echo_at),
             leases=len(rooms.view),
             nodes=[self._own(buckets), *(self._other(member, buckets) for member in others)],
-            members=[
-                pb.StoreMember(endpoint=name, up=store.is_up(name), latency=duration(store.latency(name)))
-                for name in sorted(store.rank())
-            ],
+            members=[_member(store, name) for name in sorted(store.rank())],
+            keeper=rooms.condition.keeper,
+            store_trouble=rooms.condition.trouble,
+            store_quota_bytes=rooms.condition.quota,
         )
 
     def _own(self, buckets: Mapping[str, int]) -> pb.Node:
@@ -96,3 +97,16 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         if member.presence.state != SERVING:
             return member.presence.reason or f"says of itself that it is {member.presence.state}"
         return ""
+
+
+def _member(store: Store, name: str) -> pb.StoreMember:
+    """A member as it is reached, and what it said of itself last."""
+    report = store.report(name) or Report("", 0)
+    return pb.StoreMember(
+        endpoint=name,
+        up=store.is_up(name),
+        latency=duration(store.latency(name)),
+        size_bytes=report.size,
+        alarms=sorted(report.alarms),
+        version=report.version,
+    )

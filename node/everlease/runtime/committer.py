@@ -96,13 +96,14 @@ class Committer:
         self._offers = OFFERS_PER_SECOND
         self._offered_at = boot()
         self.length = 0
+        self.room: Sequence[int] = ROOM
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def submit(self, change: Change, config: Config, started: float, done: Done) -> bool:
         """Commit a change that was decided on `config`; False: no room (overload), and `done` is never called."""
         rank = OFFERED if change.kind == OFFER else NEW if change.kind == GRANT else KNOWN
-        if self.length >= ROOM[rank] or (rank == OFFERED and not self._may_offer(started)):
+        if self.length >= self.room[rank] or (rank == OFFERED and not self._may_offer(started)):
             return False
         self._sign(change, config)
         self.enter(Ticket(plan(self._keys, change), rank, config.mod_revision, started, done, change))

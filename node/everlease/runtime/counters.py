@@ -32,6 +32,13 @@ PINGS: Final = (SILENT, IN_USE, BELIEVED, UNPROBED)
 allowed, or too many at once)."""
 
 
+UPKEEP: Final = (
+    "compact", "defragment", "disarm", "move_leader", "snapshot", "remove_presence", "remove_document",
+)  # fmt: skip
+UPKEEP_RESULTS: Final = ("done", "failed")
+"""Label values of what the keeper does, and how it ended."""
+
+
 class Histogram:
     """Counts per bucket (the last one is +Inf), not cumulative, and the sum of all values."""
 
@@ -58,7 +65,7 @@ class Counters:
 
     received, sent: by operation; dropped: by reason; durations: by (operation, result), kernel receive to reply sent;
     phases: by phase; commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
-    pings: addresses probed before an offer, by result;
+    pings: addresses probed before an offer, by result; upkeep: what the keeper did, by (action, result);
     unsent: replies that the kernel refused, by reason; config_errors: revisions that could not be loaded; log_lost: log
     lines dropped because nobody read them.
     """
@@ -66,6 +73,7 @@ class Counters:
     __slots__ = (
         "batch_size", "commits", "config_errors", "conflicts", "dropped", "durations", "hedges", "log_lost", "phases",
         "pings", "received", "sent", "swept", "takeovers", "unsent",
+        "upkeep",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -80,6 +88,7 @@ class Counters:
         self.hedges: dict[str, int] = {}
         self.takeovers: dict[tuple[str, str], int] = {}
         self.pings = dict.fromkeys(PINGS, 0)
+        self.upkeep = {(action, result): 0 for action in UPKEEP for result in UPKEEP_RESULTS}
         self.conflicts = 0
         self.config_errors = 0
         self.log_lost = 0

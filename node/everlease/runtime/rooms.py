@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from everlease.runtime.condition import StoreCondition
 
 if TYPE_CHECKING:
     from everlease.runtime.clock import ClusterClock
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Rooms:
-    """One node's parts. `lifeline` holds the node's state (joining, serving, ...) and its reason."""
+    """One node's parts. `lifeline` holds the node's state (joining, serving, ...) and its reason.
+
+    `condition` is the store's, in the keeper's words.
+    """
 
     name: str
     keys: Keys
@@ -35,3 +40,4 @@ class Rooms:
     committer: Committer
     responder: Responder
     lifeline: Lifeline
+    condition: StoreCondition = field(default_factory=StoreCondition)

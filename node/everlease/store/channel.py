@@ -60,7 +60,7 @@ class Channel:
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
         target, secure = target_of(endpoint)
         if secure:
-            self._channel = grpc.aio.secure_channel(target, _tls(credentials), options=OPTIONS)
+            self._channel = grpc.aio.secure_channel(target, tls(credentials), options=OPTIONS)
         else:
             self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
         self.txn = self._channel.unary_unary("/etcdserverpb.KV/Txn")
@@ -101,7 +101,8 @@ def target_of(endpoint: str) -> tuple[str, bool]:
     return target, scheme == "https"
 
 
-def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
+def tls(credentials: Credentials) -> grpc.ChannelCredentials:
+    """What a TLS connection to a member needs, from its PEM files. Raises ConfigError."""
     ca, cert, key = pem.read(credentials.ca, credentials.cert, credentials.key)
     return grpc.ssl_channel_credentials(ca, key, cert)
 

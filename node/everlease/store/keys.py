@@ -26,7 +26,7 @@ class Keys:
 
     __slots__ = (
         "_clients", "_leases", "_reservations", "_watched_length", "config_current", "config_docs",
-        "config_history", "nodes", "prefix", "watched", "watched_end",
+        "config_history", "keeper", "nodes", "prefix", "watched", "watched_end",
     )  # fmt: skip
 
     def __init__(self, prefix: str = "/everlease") -> None:
@@ -38,6 +38,7 @@ class Keys:
         self.config_docs = self.watched + b"config/doc/"
         self.config_history = root + b"/x/history/config/"
         self.nodes = self.watched + b"nodes/"
+        self.keeper = root + b"/x/keeper/"
         self._watched_length = len(self.watched)
         self._leases: dict[str, bytes] = {}
         self._reservations: dict[str, bytes] = {}
