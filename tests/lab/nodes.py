@@ -39,6 +39,7 @@ class Node:
         self.log = folder / f"{name}.log"
         self.environment = environment or {}
         self.process: Process | None = None
+        self.program = [sys.executable, "-m", "everlease"]  # a test may put another build of it here
         self.arguments = [
             *("--name", name, "--etcd", ",".join(endpoints), "--prefix", prefix),
             *("--admin", self.admin, "--metrics", f"127.0.0.1:{metrics}"),
@@ -50,7 +51,7 @@ class Node:
 
     def start(self) -> Node:
         """Start it, also again; `wait_ready` waits until it serves."""
-        argv = [sys.executable, "-m", "everlease", "node", *self.arguments]
+        argv = [*self.program, "node", *self.arguments]
         self.process = Process(self.place.command(argv), self.log, self.environment)
         return self
 
