@@ -22,15 +22,12 @@ CLOCKS = 1.0
 
 
 class Records:
-    """Everything below our prefix, read at one revision. leases: by address; index: (subnet id, client) -> address.
+    """Everything below our prefix, read at one revision. leases: by address; index: (subnet id, client) -> address."""
 
-    flags: of etcdctl; a store without a quorum can be read with "--consistency=s" only.
-    """
-
-    def __init__(self, etcd: EtcdCluster, *flags: str) -> None:
+    def __init__(self, etcd: EtcdCluster) -> None:
         self.leases: dict[int, Lease] = {}
         self.index: dict[tuple[int, bytes], int] = {}
-        answer = json.loads(etcd.etcdctl("get", "--prefix", "/everlease/", "-w", "json", *flags))
+        answer = json.loads(etcd.etcdctl("get", "--prefix", "/everlease/", "-w", "json"))
         for pair in answer.get("kvs", ()):
             self._take(base64.b64decode(pair["key"]), base64.b64decode(pair["value"]))
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import floor
 
-from everlease.wire import v4
-from lab.capture import Captured
-from lab.packet_client import EVERYBODY
+from faults.history.events import Packet
 
 SILENT = 2.0
 """Seconds without a word to anybody after which a server is dead, deaf or mute: it answers 60 clients a second here."""
@@ -27,18 +25,18 @@ NEW, KNOWN = "new", "known"
 class Exchange:
     """One client's one attempt. Times in UTC seconds; bound: when the ACK came, 0 = it did not.
 
-    server: whom it asked alone (a renewal by unicast), as a number, 0 = everybody. alone: and that server answered
+    server: whom it asked alone (a renewal by unicast), "" = everybody. alone: and that server answered
     nobody at all for as long as a client waits: that DHCP leaves such a client to its rebinding is not the service's.
     """
 
-    mac: bytes
+    mac: str
     kind: str
     asked: float
     discovers: int = 0
     requests: int = 0
     naks: int = 0
     bound: float = 0.0
-    server: int = 0
+    server: str = ""
     alone: bool = False
 
     @property
@@ -47,47 +45,45 @@ class Exchange:
         return 1 + max(self.discovers - 1, 0) + max(self.requests - 1, 0)
 
 
-def read(packets: Iterable[Captured]) -> list[Exchange]:
-    """Every exchange, in the order in which they began."""
+def read(packets: Iterable[Packet]) -> list[Exchange]:
+    """Every exchange, in the order in which they began. packets: by time."""
     told: list[Exchange] = []
-    running: dict[bytes, Exchange] = {}
-    spoke: dict[int, list[float]] = defaultdict(list)
-    for captured in sorted((each for each in packets if each.packet), key=lambda each: each.time):
-        packet = captured.packet
-        assert packet is not None
-        exchange = running.get(packet.chaddr)
-        if captured.sent and captured.kind in ("DISCOVER", "REQUEST"):
+    running: dict[str, Exchange] = {}
+    spoke: dict[str, list[float]] = defaultdict(list)
+    for packet in packets:
+        exchange = running.get(packet.mac)
+        if packet.kind in ("DISCOVER", "REQUEST") and not packet.giaddr:
             if exchange is None or exchange.bound:
-                kind = NEW if captured.kind == "DISCOVER" else KNOWN
-                exchange = running[packet.chaddr] = Exchange(packet.chaddr, kind, captured.time)
-                exchange.server = captured.destination if captured.destination != EVERYBODY else 0
+                exchange = running[packet.mac] = _begin(packet)
                 told.append(exchange)
-            _count(exchange, captured)
-        elif not captured.sent and packet.op == v4.BOOTREPLY:
-            spoke[captured.server].append(captured.time)
+            exchange.discovers += packet.kind == "DISCOVER"
+            exchange.requests += packet.kind == "REQUEST"
+        elif packet.is_reply:
+            spoke[packet.server].append(packet.at)
             if exchange is not None and not exchange.bound:
-                _answer(exchange, captured)
+                _answer(exchange, packet)
     for exchange in told:
-        times = spoke[exchange.server]
-        place = bisect_left(times, exchange.asked)
-        exchange.alone = bool(exchange.server) and not any(
-            at < exchange.asked + SILENT for at in times[place : place + 1]
-        )
+        exchange.alone = bool(exchange.server) and not _speaks(spoke[exchange.server], exchange.asked)
     return told
 
 
-def _count(exchange: Exchange, captured: Captured) -> None:
-    if captured.kind == "DISCOVER":
-        exchange.discovers += 1
-    else:
-        exchange.requests += 1
+def _begin(packet: Packet) -> Exchange:
+    kind = NEW if packet.kind == "DISCOVER" else KNOWN
+    server = packet.destination if packet.destination != "255.255.255.255" else ""
+    return Exchange(packet.mac, kind, packet.at, server=server)
 
 
-def _answer(exchange: Exchange, captured: Captured) -> None:
-    if captured.kind == "ACK":
-        exchange.bound = captured.time
-    elif captured.kind == "NAK":
+def _answer(exchange: Exchange, packet: Packet) -> None:
+    if packet.kind == "ACK":
+        exchange.bound = packet.at
+    elif packet.kind == "NAK":
         exchange.naks += 1
+
+
+def _speaks(times: Sequence[float], since: float) -> bool:
+    """Whether a server said something to somebody soon after."""
+    place = bisect_left(times, since)
+    return place < len(times) and times[place] < since + SILENT
 
 
 def stall(exchanges: Iterable[Exchange], since: float, until: float) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The clients of a scenario: those that come on the link and behind the relay, and those that are there and renew.
 
-Law: nothing is judged here; what happened is on the wire.
+Law: nothing is judged here; what happened is in the recorder's history.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 from everlease.lab.processes import LabError, wait_until
 from faults.client import FRESH, PATIENT, Behaviour, LoadClient, Plan
 from faults.stage import Stage
-from lab.capture import Capture, Captured
 
 BEHIND = 0.1
 """The share of those that come which sits behind the relay."""
@@ -48,16 +47,13 @@ class Load:
             seed=seed + 2,
             number=3,
         )
+        for namespace, link in ((here, "office"), (there, ""), (known, "office")):
+            stage.recorder.tap(namespace, link)
         places = [(here, coming), (there, behind), (known, staying)]
-        self._captures = [Capture(namespace) for namespace, _ in places]
         self._clients = [LoadClient(stage.lab, namespace, plan) for namespace, plan in places]
-        for capture in self._captures:
-            stage.lab.on_close(capture.stop)
 
     def start(self) -> Load:
         """Begin; the residents come first."""
-        for capture in self._captures:
-            capture.start()
         self._clients[2].start()
         self._clients[2].wait_bound()
         for client in self._clients[:2]:
@@ -72,13 +68,6 @@ class Load:
             wait_until(self._all_bound, timeout, "everybody bound", every=0.2)
         for client in self._clients:
             client.stop()
-        for capture in self._captures:
-            capture.stop()
 
     def _all_bound(self) -> bool:
         return all(set(client.counts()) <= {"bound"} for client in self._clients)
-
-    @property
-    def packets(self) -> list[Captured]:
-        """Everything on the clients' wires."""
-        return [packet for capture in self._captures for packet in capture.packets]

@@ -11,14 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
-from cluster.audit import Records, given_twice, not_recorded, torn
-from cluster.crowd import Ack
 from faults import exchanges
 from faults.exchanges import Exchange
+from faults.history.check import check, unproved
+from faults.history.model import History
 from faults.inject.process import wait_serving
 from faults.load import Load
 from faults.stage import ALL_HOSTS, Stage
-from lab.capture import Captured
 
 WARM = 3.0
 """Seconds of load before the fault."""
@@ -73,7 +72,7 @@ class Outcome:
 
     scenario: Scenario
     exchanges: list[Exchange]
-    acks: list[Ack]
+    history: History
     faulted: float
     healed: float
     bound: float
@@ -117,36 +116,19 @@ def run(stage: Stage, scenario: Scenario) -> Outcome:
     load = Load(stage, scenario.rate).start()
     time.sleep(WARM)
     faulted = time.time()
-    with scenario.inject(stage):
+    with stage.recorder.fault(scenario.id, scenario.says), scenario.inject(stage):
         time.sleep(scenario.hold)
         healed = time.time()
     wait_serving(stage, scenario.settle)
     time.sleep(max(0.0, healed + bound + AFTER - time.time()))
     load.finish()
-    told = exchanges.read(load.packets)
-    return Outcome(scenario, told, promises(load.packets), faulted, healed, bound)
+    history = stage.recorder.finish()
+    return Outcome(scenario, exchanges.read(history.packets), history, faulted, healed, bound)
 
 
-def promises(packets: list[Captured]) -> list[Ack]:
-    """Every ACK on the clients' wires, with the time at which its client began to ask."""
-    acks: list[Ack] = []
-    asked: dict[tuple[bytes, int], float] = {}
-    for captured in sorted(packets, key=lambda each: each.time):
-        packet = captured.packet
-        if packet is None:
-            continue
-        if captured.sent and captured.kind == "REQUEST":
-            asked.setdefault((packet.chaddr, packet.xid), captured.time)
-        elif not captured.sent and captured.kind == "ACK":
-            began = asked.get((packet.chaddr, packet.xid), captured.time)
-            lifetime = int.from_bytes(packet.options[51], "big")
-            acks.append(Ack(packet.chaddr, packet.yiaddr, captured.server, lifetime, began, captured.time))
-    return acks
-
-
-def judge(outcome: Outcome, records: Records) -> list[str]:
+def judge(outcome: Outcome) -> list[str]:
     """Every bound that was missed and every promise that was broken."""
-    broken = [*given_twice(outcome.acks), *not_recorded(outcome.acks, records), *torn(records)]
+    broken = [*map(str, check(outcome.history)), *unproved(outcome.history)]
     late = lateness(outcome) if outcome.scenario.rule != BOUND else []
     return [*broken, *refusals(outcome), *late, *outcome.scenario.also(outcome)]
 
@@ -174,6 +156,6 @@ def lateness(outcome: Outcome) -> list[str]:
 def _who(outcome: Outcome, each: Exchange) -> str:
     answered = f"bound after {each.bound - each.asked:.2f} s" if each.bound else "never bound"
     return (
-        f"{each.mac.hex(':')} ({each.kind}) asked at {each.asked - outcome.faulted:+.2f} s, {answered}, "
+        f"{each.mac} ({each.kind}) asked at {each.asked - outcome.faulted:+.2f} s, {answered}, "
         f"DISCOVER x{each.discovers}, REQUEST x{each.requests}"
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from everlease.lab.etcd import DEFAULTS, EtcdOptions
 from everlease.lab.netns import Lab, Namespace
+from faults.history.recorder import Recorder
 from lab.clients import Dhcrelay
 from lab.disks import Disk
 from lab.site import Site
@@ -46,6 +47,13 @@ class Stage(Site):
             self.etcd.members[0].flags = (f"--quota-backend-bytes={quota}",)
         lab.on_close(self._clear)
         self._relay(relayed_to)
+        self.recorder = Recorder(self)
+
+    def start(self, document: str | None = None, timeout: float = 60.0) -> Stage:
+        """The recorder first, then everything that it shall see."""
+        self.recorder.start()
+        super().start(document, timeout)
+        return self
 
     def _relay(self, hosts: Sequence[int]) -> None:
         relay = self.lab.namespace("relay")

@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from cluster.audit import Records, given_twice, torn
 from everlease.lab.netns import Lab
 from everlease.lab.processes import wait_until
 from faults import exchanges, runner, usage
 from faults.client import MIXED
+from faults.history.check import check
 from faults.inject import clock, disk, network, process, store
 from faults.inject.process import wait_serving
 from faults.load import Load
@@ -83,13 +83,14 @@ def test_random_faults_break_nothing_and_leave_nothing_behind(lab: Lab, seconds:
     time.sleep(CALM)
     after = usage.measure(stage)
     load.finish(60.0)
-    told, promised = exchanges.read(load.packets), runner.promises(load.packets)
+    history = stage.recorder.finish()
+    told = exchanges.read(history.packets)
     print(f"{len(told)} exchanges, tries {exchanges.tries(told)}\n{usage.table(before, after)}")
     late = [each for each in told if each.asked > calm and each.tries > 1]
     assert late == [], f"DRILL_SEED={seed}"
     assert [each for each in told if each.naks or not each.bound] == [], f"DRILL_SEED={seed}"
     assert usage.leaks(before, after) == [], f"DRILL_SEED={seed}"
-    assert [*given_twice(promised), *torn(Records(stage.etcd))] == [], f"DRILL_SEED={seed}"
+    assert check(history) == [], f"DRILL_SEED={seed}"
 
 
 def _inject(stage: Stage, chance: random.Random, until: float) -> None:
@@ -97,7 +98,7 @@ def _inject(stage: Stage, chance: random.Random, until: float) -> None:
     while (began := time.time()) < until:
         name = chance.choice(list(FAULTS))
         print(f"{name} ...", flush=True)
-        with FAULTS[name](stage):
+        with stage.recorder.fault(name.split()[0], name), FAULTS[name](stage):
             time.sleep(chance.uniform(*LASTS))
         wait_serving(stage, runner.HEALTHY)
         wait_until(lambda: time.time() >= began + EVERY, EVERY, "the next fault's time")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.audit import Records
 from everlease.lab.netns import Lab
 from faults import runner
 from faults.inject import clock
@@ -27,5 +26,5 @@ def test_a_fault_costs_no_more_than_a_retransmission_and_no_promise_is_broken(la
     outcome = runner.run(stage, scenario)
     print(outcome.describe())
     print(outcome.table())
-    wrong = runner.judge(outcome, Records(stage.etcd))
+    wrong = runner.judge(outcome)
     assert not wrong, "\n".join([outcome.describe(), *wrong[:20]])

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from cluster.audit import Records, given_twice, not_recorded, torn
 from everlease.lab.netns import Lab
 from everlease.lab.processes import LabError, wait_until
 from faults import exchanges, runner
 from faults.exchanges import KNOWN, NEW, Exchange
+from faults.history.check import holds
 from faults.inject import store
 from faults.inject.process import wait_serving
 from faults.load import Load
@@ -45,14 +45,14 @@ def test_without_a_quorum_known_clients_are_renewed_and_nothing_new_is_granted(l
     load = Load(stage, rate=10, reboots=0.0).start()
     time.sleep(runner.WARM)
     lost = time.time()
-    with store.no_quorum(stage):
+    with stage.recorder.fault("F24", "two of three members are killed"), store.no_quorum(stage):
         time.sleep(seconds)
-        committed = Records(stage.etcd, "--consistency=s")
         returned = time.time()
     wait_serving(stage, WELL)
     time.sleep(WELL - min(WELL, time.time() - returned) + 3.0)
     load.finish(60)
-    told, promised = exchanges.read(load.packets), runner.promises(load.packets)
+    history = stage.recorder.finish()
+    told = exchanges.read(history.packets)
     renewed = began(told, KNOWN, lost + NOTICED, returned - 1.0)
     assert len(renewed) > 3 * seconds
     assert exchanges.tries(renewed) == {1: len(renewed)}
@@ -63,9 +63,7 @@ def test_without_a_quorum_known_clients_are_renewed_and_nothing_new_is_granted(l
     assert sum(each.naks for each in told) == 0
     later = began(told, NEW, returned + WELL, time.time())
     assert exchanges.tries(later) == {1: len(later)}
-    meanwhile = [ack for ack in promised if ack.at < returned]
-    assert not_recorded(meanwhile, committed) == []
-    assert [*given_twice(promised), *torn(Records(stage.etcd))] == []
+    holds(history)
 
 
 @pytest.mark.parametrize("quota", [pytest.param(SMALL_QUOTA, id="F7", marks=pytest.mark.slow)])
@@ -74,20 +72,20 @@ def test_one_members_full_quota_is_cleared_by_the_service_itself(lab: Lab, quota
     stage.start()
     load = Load(stage).start()
     time.sleep(runner.WARM)
-    with store.quota_reached(stage):
+    with stage.recorder.fault("F7", "a member's quota is used up"), store.quota_reached(stage):
         faulted = time.time()
         wait_until(lambda: not store.alarms(stage), HEALED, "the alarm is cleared")
         wait_until(lambda: writes(stage), HEALED - (time.time() - faulted), "others can write again")
     healed = time.time()
     time.sleep(6.0)
     load.finish()
-    told, promised = exchanges.read(load.packets), runner.promises(load.packets)
+    history = stage.recorder.finish()
+    told = exchanges.read(history.packets)
     assert exchanges.stall(told, faulted, healed)[0] < HEALED
     later = [each for each in told if each.asked > healed]
     assert exchanges.tries(later) == {1: len(later)}
     assert sum(each.naks for each in told) == 0
-    records = Records(stage.etcd)
-    assert [*given_twice(promised), *not_recorded(promised, records), *torn(records)] == []
+    holds(history)
 
 
 def writes(stage: Stage) -> bool:
@@ -107,20 +105,14 @@ def test_a_store_that_was_put_back_forgets_no_promise(lab: Lab, rate: int) -> No
     time.sleep(runner.WARM)
     snapshot = store.save(stage)
     time.sleep(3.0)  # what is promised now is not in it
-    with store.put_back(stage, snapshot):
+    with stage.recorder.fault("F27", "an old snapshot is restored"), store.put_back(stage, snapshot):
         back = time.time()
         wait_serving(stage, 30)
         time.sleep(15.0)
     load.finish(0.0)  # those that came since are not answered until the longest lease has ended
-    told, promised = exchanges.read(load.packets), runner.promises(load.packets)
-    records = Records(stage.etcd)
-    forgotten = [
-        ack
-        for ack in promised
-        if (lease := records.leases.get(ack.address)) is None or not lease.client.endswith(ack.mac)
-    ]
-    assert forgotten == []
-    assert given_twice(promised) == []
+    history = stage.recorder.finish()
+    told = exchanges.read(history.packets)
+    holds(history)
     assert sum(each.naks for each in told) == 0
     renewed = began(told, KNOWN, back + 10.0, time.time() - 5.0)
     assert renewed
