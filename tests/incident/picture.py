@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from incident.account import Second, share
-from incident.report import NAMES, during, seconds
+from incident.report import during, percent, seconds, title
 from incident.scenes import RATE, RENEWALS, SYSTEMS, Told
 
 _STRUCK, _OTHERS, _NOBODY = "#e69f00", ("#0072b2", "#56b4e9"), "#d9d9d9"  # told apart by colour-blind people, too
@@ -24,10 +24,7 @@ def draw(all_told: Sequence[Told], file: Path) -> None:
     with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(10, 1.1 + 1.8 * rows), layout="constrained")
         grid = figure.subplots(rows, len(columns), sharex=True, sharey=True, squeeze=False)
-        for column, (system, scenes) in enumerate(columns.items()):
-            grid[0][column].annotate(
-                NAMES[system], (0.5, 1.35), xycoords="axes fraction", ha="center", fontsize=11, fontweight="bold"
-            )
+        for column, scenes in enumerate(columns.values()):
             grid[-1][column].set_xlabel("seconds since the fault")
             for row, told in enumerate(scenes):
                 _panel(grid[row][column], told)
@@ -45,7 +42,7 @@ def _panel(axes: Axes, told: Told) -> None:
     layers = [[second.answered[server] for second in account] for server in (told.struck, *others)]
     layers += [[0] * len(account)] * (len(_OTHERS) - len(others)) + [[second.silent for second in account]]
     _stack(axes, account, layers)
-    axes.set_title(f"the {told.scene.role}'s disk {told.scene.fault}: {share(during(told)):.1%} answered", fontsize=9)
+    axes.set_title(f"{title(told)}: {percent(share(during(told)))} answered", fontsize=9)
     axes.set_ylim(0, (RATE + RENEWALS) * 1.1)
     axes.set_ylabel("clients per second")
 

@@ -29,7 +29,8 @@ LEGEND = f"{_STRUCK[0]} answered by the server whose storage it is   █▓ by a
 
 def title(told: Told) -> str:
     """Whose storage, and what became of it."""
-    return f"{NAMES[told.scene.system]}: the {told.scene.role}'s disk {told.scene.fault}"
+    article = "a" if told.scene.role == "follower" else "the"
+    return f"{NAMES[told.scene.system]}: {article} {told.scene.role}'s disk {told.scene.fault}"
 
 
 def seconds(told: Told) -> list[Second]:
@@ -78,25 +79,34 @@ def summary(all_told: Sequence[Told]) -> Table:
     """One row a scene."""
     table = Table(title="Answered, of those who asked")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading == _HEADINGS[0] else "right")
+        table.add_column(heading, no_wrap=not heading, justify="right" if heading else "left")
     for told in all_told:
         table.add_row(*_row(told))
     return table
 
 
-_HEADINGS = ("", "while it lasted", f"after {SETTLED_S} s of it", "healed", "slowest answer", "NAKs", "addresses twice")
+_HEADINGS = (
+    "",
+    "while it lasted",
+    f"after {SETTLED_S} s of it",
+    "healed",
+    "slowest answer",
+    "refused (NAK)",
+    "addresses twice",
+    "exited",
+)
 
 
 def _row(told: Told) -> list[str]:
     healed = told.account.between(told.healed + 1, told.zero + told.acts.seconds.stop)
     slowest = max((question.after for question in during(told) if question.answered), default=math.nan)
     shares = [percent(share(part)) for part in (during(told), settled(told), healed)]
-    counts = [str(told.account.naks), str(told.account.twice)]
+    counts = [str(told.account.naks), str(told.account.twice), ", ".join(told.ended) or "-"]
     return [title(told), *shares, "-" if math.isnan(slowest) else f"{slowest:.2f} s", *counts]
 
 
 def percent(part: float) -> str:
-    """Rounded towards failure: 100 % means everybody, 0 % nobody."""
+    """Rounded down: 100 % means everybody."""
     return "-" if math.isnan(part) else f"{math.floor(part * 1000) / 10:g} %"
 
 
@@ -144,8 +154,8 @@ def _second_rows(all_told: Sequence[Told]) -> str:
 
 _PAGE = """# The incident, side by side
 
-Written by `./tests/run.sh incident --docs`; every number is that run's. {day}, {machine}; Kea {kea}, etcd {etcd} with
-its default timers, three members.
+Written by `./tests/run.sh incident --docs`; every number is that run's. {day}, {machine};
+Kea {kea}, etcd {etcd} with its default timers, three members.
 
 Microsoft's KB Q216793 tells of a backup that locks the lease database: the DHCP service runs on and answers nobody.
 Here the storage of one server is filled up, or frozen (`fsfreeze`: whoever writes, waits), for {fault} s, and given

@@ -71,7 +71,9 @@ SHORT_SCENES = (Scene("kea", "standby", "frozen"), Scene("everlease", "leader", 
 
 @dataclass(frozen=True)
 class Told:
-    """A scene as it was seen. zero, healed: UTC s; servers: their addresses; struck: the one whose storage it was."""
+    """A scene as it was seen. zero, healed: UTC s; servers: their addresses; struck: the one whose storage it was;
+    ended: programs that gave up; missed: packets that the capture could not keep.
+    """
 
     scene: Scene
     acts: Acts
@@ -80,6 +82,7 @@ class Told:
     healed: float
     servers: tuple[int, ...]
     struck: int
+    ended: tuple[str, ...]
     missed: int
 
 
@@ -96,13 +99,13 @@ class Play:
             file = self._folder / "load.pcap"
             loader, relay = self._wires.loaders
             with capturing(loader.place, loader.interface, file), Relay(relay, service.servers()):
-                zero, healed, struck = self._strike(service, scene, acts)
+                zero, healed, struck, ended = self._strike(service, scene, acts)
         account = Accountant().take(captured(file))
         servers = tuple(map(ipv4, service.servers()))
-        return Told(scene, acts, account, zero, healed, servers, servers[struck], missed(file))
+        return Told(scene, acts, account, zero, healed, servers, servers[struck], tuple(ended), missed(file))
 
-    def _strike(self, service: Service, scene: Scene, acts: Acts) -> tuple[float, float, int]:
-        """When it began, when it was over, and which server it hit."""
+    def _strike(self, service: Service, scene: Scene, acts: Acts) -> tuple[float, float, int, list[str]]:
+        """When it began, when it was over, which server it hit, and what ended of it."""
         load = self._load(_LEAD_S + acts.before + acts.fault + acts.after + 1)
         strike, heal = FAULTS[scene.fault]
         time.sleep(_LEAD_S + acts.before)
@@ -112,10 +115,10 @@ class Play:
         time.sleep(max(0.0, zero + acts.fault - time.time()))
         healed = time.time()
         heal(service.disk(struck))
-        service.revive()
+        ended = service.revive()
         load.wait(acts.after + 30)
         time.sleep(PATIENCE_S - 1)  # the last questions have their time, too
-        return zero, healed, struck
+        return zero, healed, struck, ended
 
     def _load(self, seconds: int) -> Process:
         loader, relay = self._wires.loaders

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from bench.systems import Everlease, Kea
 from bench.wires import Host
+from everlease.lab.etcd import EtcdCluster
 from everlease.lab.processes import LabError
 from lab.disks import Disk
 
@@ -44,8 +45,8 @@ class Service(Protocol):
         """Where a server keeps what must not be lost."""
         ...
 
-    def revive(self) -> None:
-        """Start again what ended by itself, as a supervisor does."""
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as a supervisor does, and say what that was."""
         ...
 
 
@@ -92,11 +93,12 @@ class KeaPair(_OnDisks):
         """As configured."""
         return self.roles.index(role)
 
-    def revive(self) -> None:
-        """A server that exited."""
-        for number in range(len(self._hosts)):
-            if not self._kea.running(number):
-                self._kea.start_server(number)
+    def revive(self) -> list[str]:
+        """Servers, by their roles."""
+        ended = [number for number in range(len(self._hosts)) if not self._kea.running(number)]
+        for number in ended:
+            self._kea.start_server(number)
+        return [self.roles[number] for number in ended]
 
 
 class ThreeNodes(_OnDisks):
@@ -115,18 +117,21 @@ class ThreeNodes(_OnDisks):
 
     def host(self, role: str) -> int:
         """Of etcd's leader just now, or the one after it."""
-        etcd = self._everlease.etcd
-        if etcd is None:
-            raise LabError("Everlease was not started")
-        return (etcd.leader() + (role == "follower")) % len(self._hosts)
+        return (self._etcd.leader() + (role == "follower")) % len(self._hosts)
 
-    def revive(self) -> None:
-        """A member or a node that exited."""
-        etcd = self._everlease.etcd
-        if etcd is None:
+    def revive(self) -> list[str]:
+        """Members and nodes, by number."""
+        numbers = range(len(self._hosts))
+        members = [number for number in numbers if self._etcd.process(number).returncode is not None]
+        nodes = [number for number in numbers if not self._everlease.running(number)]
+        for number in members:
+            self._etcd.start_member(number)
+        for number in nodes:
+            self._everlease.start_node(number)
+        return [f"etcd {number}" for number in members] + [f"node {number}" for number in nodes]
+
+    @property
+    def _etcd(self) -> EtcdCluster:
+        if self._everlease.etcd is None:
             raise LabError("Everlease was not started")
-        for number in range(len(self._hosts)):
-            if etcd.process(number).returncode is not None:
-                etcd.start_member(number)
-            if not self._everlease.running(number):
-                self._everlease.start_node(number)
+        return self._everlease.etcd

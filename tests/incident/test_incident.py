@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.wires import Wires
-from checkout import ROOT
+from checkout import ROOT, run
 from incident import picture, report
 from incident.account import Question, share
 from incident.scenes import RATE, RENEWALS, SHORT, SHORT_SCENES, Play, Told
@@ -65,6 +65,11 @@ def test_the_report_shows_every_second_and_the_figure_of_each_scene(played: dict
         ] == [bar.rpartition("  ")[2] for bar in bars]
     picture.draw(told, tmp_path / "incident.png")
     assert (tmp_path / "incident.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readmes_command_plays_it() -> None:
+    assert "`./tests/run.sh incident`" in (ROOT / "README.md").read_text()
+    assert "usage: ./tests/run.sh incident" in run("./tests/run.sh", "incident", "--help")
 
 
 def test_the_readme_quotes_the_page_and_the_page_has_its_picture() -> None:
