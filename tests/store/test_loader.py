@@ -15,12 +15,12 @@ from everlease.lab.etcd import EtcdCluster
 from everlease.lab.processes import run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import loader as loading
-from everlease.store.api import Unavailable, WatchBatch
+from everlease.store.api import Compacted, KeyValue, Page, Unavailable, WatchBatch
 from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.loader import Loader, end_of_block, regions
 from everlease.store.memory import MemoryStore
-from everlease.store.records import encode_lease
+from everlease.store.records import decode_row, encode_lease
 from everlease.store.txn import Leaf, put, single
 from everlease.store.view import View
 from everlease.store.watching import complete_revisions
@@ -63,25 +63,25 @@ async def running(endpoints: list[str], prefix: str) -> AsyncIterator[Running]:
         await store.close()
 
 
-def test_prefixes_become_bounded_regions_that_do_not_overlap() -> None:
+def test_each_configured_sixteen_is_one_region() -> None:
     prefixes = [
         ("b", 0, 255),
         ("a", 0x0A000000, 0x0A01FFFF),
         ("a", 0x0A020000, 0x0A0200FF),
         ("a", 0x0A000000, 0x0A0000FF),
     ]
-    assert list(regions(prefixes)) == [
+    assert regions(prefixes) == [
         ("a", 0x0A000000, 0x0A00FFFF),
         ("a", 0x0A010000, 0x0A01FFFF),
-        ("a", 0x0A020000, 0x0A0200FF),
-        ("b", 0, 255),
+        ("a", 0x0A020000, 0x0A02FFFF),
+        ("b", 0, 0xFFFF),
     ]
-    assert list(regions([("a", 0, 0xFFFFFFFF)]))[-1] == ("a", 0xFFFF0000, 0xFFFFFFFF)
+    assert regions([("a", 0, 0xFFFFFFFF)])[-1] == ("a", 0xFFFF0000, 0xFFFFFFFF)
 
 
-def test_the_end_of_a_block_is_the_next_multiple_of_4096() -> None:
+def test_the_end_of_a_block_is_the_next_multiple_of_2048() -> None:
     keys = Keys()
-    assert end_of_block(keys.lease("default", A) + b"\0") == keys.lease("default", 0x0A4D1000)
+    assert end_of_block(keys.lease("default", A) + b"\0") == keys.lease("default", 0x0A4D0800)
     last = keys.lease("default", 0xFFFFFFFF)
     assert end_of_block(last + b"\0") == b"/everlease/v/leases/default/40"
     assert end_of_block(keys.node("n1")) == keys.node("n1")
@@ -105,6 +105,54 @@ async def test_every_record_is_loaded_inside_the_prefixes_and_in_the_gaps(monkey
     await node.loader.load()
     assert sorted(node.view.rows("default")) == sorted(inside + outside)
     assert node.view.revision == node.store.revision
+
+
+class Failing(MemoryStore):
+    """Cannot read the range in which the key `refused` lies."""
+
+    def __init__(self, refused: bytes) -> None:
+        super().__init__()
+        self.refused = refused
+        self.asked = 0
+
+    async def get_range(
+        self, start: bytes, end: bytes, *, revision: int = 0, limit: int = 0, deadline: float = 5.0
+    ) -> Page:
+        self.asked += 1
+        if start <= self.refused < end:
+            raise Compacted("gone", revision)
+        return await super().get_range(start, end, revision=revision, limit=limit, deadline=deadline)
+
+
+async def test_a_range_that_cannot_be_read_ends_the_load_and_leaves_nothing_behind() -> None:
+    keys = Keys("/test")
+    node = Running(Failing(keys.lease("default", A)), "/test")
+    with pytest.raises(Compacted):
+        await node.loader.load()
+    asked = node.store.asked
+    await asyncio.sleep(0)
+    assert (node.store.asked, node.loader.loaded.is_set(), len(asyncio.all_tasks())) == (asked, False, 1)
+    node.store.refused = b"/"
+    await node.loader.load()
+    assert node.loader.loaded.is_set()
+
+
+async def test_a_reload_beside_the_watch_drops_only_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "PAGE", 64)
+    node = Running(MemoryStore(), "/test")
+    addresses = [0x0A4D0000 + 3 * n for n in range(3000)]
+    await fill(node.store, node.keys, addresses)
+    await node.loader.load()
+    ghost, late = 0x0A4D0001, 0x0A4D0002
+    node.view.table("default").put(ghost, decode_row(encode_lease(lease(ALICE)), 1)[0])  # what a lost event left behind
+    reload = asyncio.create_task(node.loader.load())
+    await asyncio.sleep(0)
+    revision = await node.grant(late, BOB)
+    value = encode_lease(lease(BOB))
+    while not reload.done():
+        node.view.apply(KeyValue(node.keys.lease("default", late), value, revision))
+        await asyncio.sleep(0)
+    assert sorted(node.view.rows("default")) == sorted([*addresses, late])
 
 
 @pytest.mark.etcd

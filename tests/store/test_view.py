@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from everlease.core import actions
 from everlease.core.actions import Change
 from everlease.core.lifecycle import BOUND, DECLINED, NOBODY, OFFERED, RELEASED
+from everlease.store import index
 from everlease.store.api import KeyValue, Result
 from everlease.store.keys import Keys, index_value
 from everlease.store.leases import DECLINE, ENDED, GIVEN_BACK, GRACE, LEASED, OFFER
@@ -300,3 +302,31 @@ def test_a_rollback_turns_the_view_into_ghosts() -> None:
     assert view.row("default", A) is None and view.used(1) == 0
     view.apply(record(B, 3, BOB))
     assert len(view.roll_back()) == 2
+
+
+def test_many_clients_of_one_subnet_are_found_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "LARGE", 100)
+    view = new_view()
+    clients = {A + number: b"\x01%d" % number for number in range(1000)}
+    for revision, (address, client) in enumerate(clients.items(), 1):
+        view.apply(record(address, revision, client))
+    for address in list(clients)[::3]:
+        view.apply(gone(address, 2000))
+        del clients[address]
+    assert {view.address_of("default", 1, client) for client in clients.values()} == set(clients)
+    assert view.address_of("default", 1, b"\x010") == 0
+
+
+def test_rows_may_change_while_they_are_walked() -> None:
+    view = new_view()
+    addresses = [(10 << 24) + 5000 * number for number in range(100)]
+    for revision, address in enumerate(addresses, 1):
+        view.apply(record(address, revision))
+    met = []
+    for address in view.rows("default"):
+        met.append(address)
+        view.apply(gone(address, 1000))
+        view.apply(record(address + 1, 1000))
+    assert set(addresses) <= set(met)
+    assert sorted(view.rows("default")) == [address + 1 for address in addresses]
+    assert len(view) == len(addresses)

@@ -52,7 +52,7 @@ class Sweeper:
         """One round over all records; the loop turns between two slices."""
         rooms = self._rooms
         for space in rooms.view.spaces():
-            addresses = iter(tuple(rooms.view.rows(space)))
+            addresses = iter(rooms.view.rows(space))
             while part := list(islice(addresses, SLICE)):
                 config = rooms.configuration.current
                 if config is None or rooms.lifeline.state != SERVING or rooms.view.ghosts is not None:

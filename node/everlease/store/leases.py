@@ -6,11 +6,12 @@ and the number of times in which the same records arrive do not matter. Pure: ti
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
+from itertools import islice
 
 from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Row, grace_of
 from everlease.store.index import ClientIndex
+from everlease.store.rows import Rows
 from everlease.store.schedule import Schedule
 
 LEASED, GRACE, OFFER, DECLINE, GIVEN_BACK, ENDED = range(6)
@@ -63,7 +64,7 @@ class LeaseTable:
     )  # fmt: skip
 
     def __init__(self, usage: Usage, now: float, margin: float = 5.0, grace: int | None = None) -> None:
-        self.rows: dict[int, Row] = {}
+        self.rows = Rows()
         self.index = ClientIndex(self.rows)
         self.usage = usage
         self.now = now
@@ -75,7 +76,7 @@ class LeaseTable:
         self._full: dict[int, int] = {}
         self._late: dict[int, int] = {}  # bound, but past what the client was told
         self._tombstones: dict[int, int] = {}
-        self._refit = array("I")
+        self._refit: Iterator[int] = iter(())
         self._numbers: dict[int, int] = {}  # one object for each lifetime and subnet id: 64 bytes less per row
 
     # --- what core reads -------------------------------------------------------------------------------------------
@@ -92,7 +93,8 @@ class LeaseTable:
 
     def put(self, address: int, row: Row) -> bool:
         """A record as it is since row.revision; False if something newer is known."""
-        old = self.rows.get(address)
+        region = self.rows.region(address)
+        old = region.get(address)
         if old is not None:
             if row.revision <= old.revision:
                 return False
@@ -101,25 +103,26 @@ class LeaseTable:
                 return False
             self._tombstones.pop(address, None)
         before = None if old is None else (old.subnet, self._counts_as(address, old))
-        row.valid = self._numbers.setdefault(row.valid, row.valid)
-        row.subnet = self._numbers.setdefault(row.subnet, row.subnet)
-        self.rows[address] = row
+        numbers = self._numbers
+        row.valid = numbers.setdefault(row.valid, row.valid)
+        row.subnet = numbers.setdefault(row.subnet, row.subnet)
+        region[address] = row
         self.usage.move(before, (row.subnet, self._place(address, row)))
         self.index.changed(address, old, row)
         return True
 
     def delete(self, address: int, revision: int) -> bool:
         """The record is gone since `revision` (or earlier); False if something newer is known."""
-        old = self.rows.get(address)
+        region = self.rows.region(address)
+        old = region.get(address)
         if old is not None and old.revision >= revision:
             return False
         self._tombstones[address] = max(revision, self._tombstones.get(address, 0))
         if old is None:
             return False
         self.usage.move((old.subnet, self._counts_as(address, old)), None)
-        del self.rows[address]
-        self._mark(self._late, address, False)
-        self._take(address, False)
+        del region[address]
+        self._give(address)
         self.index.changed(address, old, None)
         return True
 
@@ -134,7 +137,7 @@ class LeaseTable:
         """Other settings: every row is looked at again, in the slices of `advance`."""
         if (margin, grace) != (self.margin, self.grace):
             self.margin, self.grace = margin, grace
-            self._refit = array("I", self.rows)
+            self._refit = iter(self.rows)
 
     def advance(self, now: float, limit: int) -> int:
         """Let time pass for at most `limit` rows; returns how many were looked at (less than `limit`: done)."""
@@ -144,8 +147,7 @@ class LeaseTable:
             row = self.rows.get(address)
             if row is not None and now >= self._next_look(address, row):
                 self._place_again(address, row)
-        more = self._refit[len(due) - limit :] if len(due) < limit else array("I")
-        del self._refit[len(self._refit) - len(more) :]
+        more = list(islice(self._refit, limit - len(due)))
         for address in more:
             row = self.rows.get(address)
             if row is not None:
@@ -154,7 +156,7 @@ class LeaseTable:
 
     def unseen(self, revision: int) -> Iterator[int]:
         """Each address whose row is not newer than a listing at `revision` that did not show it; 0 for all others."""
-        for address in array("I", self.rows):
+        for address in self.rows:
             row = self.rows.get(address)
             seen = self.seen.get(address >> 8, 0) >> (address & 255) & 1
             yield 0 if seen or row is None or row.revision > revision else address
@@ -183,33 +185,36 @@ class LeaseTable:
 
     def _place(self, address: int, row: Row) -> int:
         """Set the bits of a row as of now, and schedule when to look again; what it counts as from now on."""
-        end = 0.0 if row.state == RELEASED else row.expires_at + self.margin
-        taken = self.now < end
-        late = False
-        if taken:
-            look = end
-            if row.state == BOUND:
-                told = row.expires_at - grace_of(row.valid, self.grace)
-                late = self.now >= told
-                look = end if late else told
-            self._schedule.push(address, look)
-        self._take(address, taken)
-        if late or self._late:
-            self._mark(self._late, address, late)
-        if not taken:
-            return GIVEN_BACK if row.state == RELEASED else ENDED
-        if row.state == BOUND:
-            return GRACE if late else LEASED
-        return _ALONE[row.state]
+        state = row.state
+        look = row.expires_at + self.margin
+        if state == RELEASED or self.now >= look:
+            self._give(address)
+            return GIVEN_BACK if state == RELEASED else ENDED
+        if state != BOUND:
+            place = _ALONE[state]
+        elif self.now >= (told := row.expires_at - grace_of(row.valid, self.grace)):
+            place = GRACE
+        else:
+            place, look = LEASED, told
+        self._schedule.push(address, look)
+        self._take(address)
+        if place == GRACE or self._late:
+            self._mark(self._late, address, place == GRACE)
+        return place
 
-    def _take(self, address: int, on: bool) -> None:
-        if not self._mark(self._taken, address, on):
-            return
+    def _take(self, address: int) -> None:
         block = address >> 8
-        if self._taken.get(block, 0) == FULL:
+        before = self._taken.get(block, 0)
+        mask = self._taken[block] = before | 1 << (address & 255)
+        if mask == FULL != before:
             self._mark(self._full, block, True)
-        elif not on and self._full:
-            self._mark(self._full, block, False)
+
+    def _give(self, address: int) -> None:
+        self._mark(self._taken, address, False)
+        if self._late:
+            self._mark(self._late, address, False)
+        if self._full:
+            self._mark(self._full, address >> 8, False)
 
     @staticmethod
     def _mark(masks: dict[int, int], number: int, on: bool) -> bool:
