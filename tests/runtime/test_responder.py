@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec import structs
 
 from everlease.core.actions import Change
 from everlease.core.identity import client_bucket
@@ -129,6 +130,23 @@ async def test_a_refused_change_is_decided_again_twice_and_then_dropped(house: H
     assert len(held.asked) == 3
     assert dropped(house) == {"conflict": 1}
     assert house.rooms.counters.received["request"] == 1
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, FENCED])
+async def test_a_release_that_comes_late_does_not_free_what_its_client_got_since(house: House, outcome: int) -> None:
+    ack = await bind(house)
+    held = Held()
+    house.rooms.committer = held  # type: ignore[assignment]
+    release = message(v4.RELEASE, options={54: house.wire.address.to_bytes(4, "big")}, ciaddr=ack.yiaddr)
+    await hear(house, release, to=house.wire.address)
+    row = house.rooms.view.row("default", ack.yiaddr)
+    assert row is not None
+    house.rooms.view.table("default").put(ack.yiaddr, structs.replace(row, revision=row.revision + 9))
+    ((_, done),) = held.asked
+    done(outcome)
+    assert len(held.asked) == 1
+    assert dropped(house) == {"conflict": 1}
+    house.rooms.committer = house.committer
 
 
 async def test_two_clients_of_one_wake_up_are_not_offered_the_same_address(house: House) -> None:

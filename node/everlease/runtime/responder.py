@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from everlease.core.actions import GRANT, Action, Commit, Reply
+from everlease.core.actions import DECLINE, GRANT, RELEASE, Action, Change, Commit, Reply
 from everlease.core.heard import Heard, kind_of
 from everlease.core.identity import heard_key
 from everlease.core.select import accepts_relay
@@ -153,11 +153,18 @@ class Responder:
             self._drop("unavailable")
         elif outcome == COMMITTED:
             self._committed(exchange, commit)
+        elif commit.change.kind in (RELEASE, DECLINE) and self._is_newer(commit.change):
+            self._drop("conflict")  # the client has come back meanwhile, to another node: this it has not given up
         elif outcome == FENCED or exchange.refused < DECISIONS - 1:
             exchange.refused += outcome != FENCED
             self._decide_again(exchange, now)
         else:
             self._drop("conflict")
+
+    def _is_newer(self, change: Change) -> bool:
+        """Whether the record is not the one any more that the change was decided on."""
+        row = self._rooms.view.row(change.space, change.address)
+        return row is None or row.revision != change.expected
 
     def _committed(self, exchange: Exchange, commit: Commit) -> None:
         change = commit.change

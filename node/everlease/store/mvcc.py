@@ -60,6 +60,15 @@ class Mvcc:
             raise Unavailable("OUT_OF_RANGE: mvcc: required revision is a future revision")
         self.compacted = revision
 
+    def upto(self, revision: int) -> Mvcc:
+        """A snapshot: all that there was at a revision, and its history."""
+        copy = Mvcc(self._max_txn_ops)
+        copy.revision, copy.compacted = revision, min(self.compacted, revision)
+        copy.log = [event for event in self.log if event.revision <= revision]
+        for event in copy.log:
+            copy._versions.setdefault(event.key, []).append(event)
+        return copy
+
     def at(self, key: bytes, revision: int) -> KeyValue | None:
         """A key as it was at a revision; None = it was not there."""
         for version in reversed(self._versions.get(key, ())):
