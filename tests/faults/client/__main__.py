@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,10 +23,6 @@ from faults.client.crew import Crew
 from faults.client.load import DIARIES, ORDERS, PLAN
 from faults.client.plan import Plan
 from faults.client.wire import LinkWire, RelayWire, Wire
-
-
-class _Ended(Exception):
-    """SIGTERM came."""
 
 
 def obey(crew: Crew, orders: socket.socket) -> None:
@@ -49,14 +46,14 @@ def answer_of(crew: Crew, name: str, arguments: list[float]) -> dict[str, int]:
     return {}
 
 
-def run(crew: Crew, wire: Wire, orders: socket.socket) -> None:
-    """Live until SIGTERM."""
+def run(crew: Crew, wire: Wire, orders: socket.socket, ended: threading.Event) -> None:
+    """Live until `ended`; it is looked at twice a second at least."""
     poll = select.poll()
     by_number = {sock.fileno(): sock for sock in wire.sockets}
     for number in (*by_number, orders.fileno()):
         poll.register(number, select.POLLIN)
     crew.start(time.time())
-    while True:
+    while not ended.is_set():
         pause = crew.run_due(time.time())
         for number, _ in poll.poll(max(pause, 0.0) * 1000):
             if number == orders.fileno():
@@ -69,10 +66,6 @@ def run(crew: Crew, wire: Wire, orders: socket.socket) -> None:
 
 def main(folder: Path, interface: str) -> None:
     """The command line."""
-
-    def end(*_: object) -> None:
-        raise _Ended
-
     plan = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
     wire: Wire = RelayWire(plan.relayed) if plan.relayed is not None else LinkWire(interface)
     gc.freeze()
@@ -81,9 +74,9 @@ def main(folder: Path, interface: str) -> None:
         orders.bind(ORDERS)
         orders.listen()
         crew = Crew(plan, wire, lambda diary: diaries.write(msgspec.json.encode(diary) + b"\n"))
-        signal.signal(signal.SIGTERM, end)
-        with contextlib.suppress(_Ended):
-            run(crew, wire, orders)
+        ended = threading.Event()  # an exception would be lost where it meets a finalizer
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        run(crew, wire, orders, ended)
         crew.close()
 
 
