@@ -29,6 +29,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   clients                    dhclient, udhcpc, dhcpcd, systemd-networkd and dhcrelay, each in a network namespace
   cluster                    processes and etcd in namespaces: kill, pause, cut
   faults [ID...]             every fault, or those named (F9, F22-drift, drill; ids in tests/faults/README.md)
+  planted                    seven bugs planted in the service, each of which the history checker must name
   fuzz                       the parsers, for longer than CI does
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
@@ -87,7 +88,7 @@ run_part() {
 
 part_path() {
   local path
-  for path in "tests/$1" "tests/test_$1.py"; do
+  for path in "tests/$1" "tests/test_$1.py" "tests/faults/$1"; do
     [ ! -e "$path" ] || { echo "$path"; return; }
   done
   return 1

@@ -12,8 +12,7 @@ from math import inf
 from random import Random
 
 from everlease.wire import v4
-
-PARAMETERS = bytes([1, 3, 6, 15, 28, 51, 54, 58, 59])
+from lab.packet_client import PARAMETERS
 
 SELECTING, REQUESTING, REBOOTING = "selecting", "requesting", "rebooting"
 BOUND, RENEWING, REBINDING, GONE = "bound", "renewing", "rebinding", "gone"

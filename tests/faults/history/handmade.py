@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from everlease.core.lifecycle import BOUND, RELEASED, Lease
 from everlease.store.keys import Keys, index_value
 from everlease.store.records import encode_lease, undotted
+from faults.history.check import check
 from faults.history.events import Beat, Commit, Event, Fault, Line, Mark, Packet, Setup, Told
 from faults.history.model import History
 
@@ -155,3 +156,8 @@ class Story:
         """RELEASE, and the record that says so."""
         self.sends(client, "RELEASE", address, ciaddr=address)
         return self.commits(client, address, RELEASED, 0.0)
+
+
+def broken(story: Story) -> set[str]:
+    """The ids of the invariants that a story violates."""
+    return {violation.id for violation in check(story.history())}

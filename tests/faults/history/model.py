@@ -123,11 +123,17 @@ class History:
 
     @cached_property
     def _beats(self) -> dict[int, tuple[list[int], list[float]]]:
+        """By era: revisions in order, and the latest time at which a read did not see more than that."""
         found: dict[int, tuple[list[int], list[float]]] = {}
-        for beat in sorted(self.of(Beat), key=lambda beat: (beat.era, beat.revision, beat.at)):
-            revisions, times = found.setdefault(beat.era, ([], []))
-            revisions.append(beat.revision)
-            times.append(max(beat.at, times[-1] if times else 0.0))
+        seen: dict[int, int] = defaultdict(int)
+        for event in self.events:
+            if isinstance(event, Commit):
+                seen[event.era] = max(seen[event.era], event.revision)
+            elif isinstance(event, Beat) and event.revision >= seen[event.era]:  # else the read was stale, and a lie
+                seen[event.era] = event.revision
+                revisions, times = found.setdefault(event.era, ([], []))
+                revisions.append(event.revision)
+                times.append(event.at)
         return found
 
     def not_before(self, commit: Commit) -> float:

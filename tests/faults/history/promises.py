@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from everlease.core.lifecycle import INFINITE
 from faults.history.events import Packet
@@ -34,18 +35,13 @@ class Promise:
         return f"{ack.address} for {ack.lifetime} s to {ack.client} ({ack.mac}) by {ack.node} at {ack.at:.3f}"
 
 
+@lru_cache(maxsize=1)
 def promises(history: History) -> list[Promise]:
     """Every promise, in the order of time."""
-    if "promises" not in history.__dict__:
-        released = [(at, address) for at, address in history.marks("released")]
-        found = [
-            promise
-            for packets in by_client(history.packets).values()
-            for promise in _of_client(history, packets, released)
-        ]
-        history.__dict__["promises"] = sorted(found, key=lambda promise: promise.ack.at)
-    made: list[Promise] = history.__dict__["promises"]
-    return made
+    released = history.marks("released")
+    everybody = by_client(history.packets).values()
+    made = [promise for packets in everybody for promise in _of_client(history, packets, released)]
+    return sorted(made, key=lambda promise: promise.ack.at)
 
 
 def _of_client(history: History, packets: list[Packet], released: list[tuple[float, str]]) -> Iterable[Promise]:

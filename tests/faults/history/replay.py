@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 
 from everlease.core.lifecycle import Lease
@@ -63,12 +64,10 @@ def states(history: History) -> Iterator[State]:
         yield state
 
 
+@lru_cache(maxsize=1)
 def changes(history: History) -> list[Change]:
     """What every commit did to a lease record, in order."""
-    if "changes" not in history.__dict__:
-        history.__dict__["changes"] = [change for state in states(history) for change in state.changes]
-    made: list[Change] = history.__dict__["changes"]
-    return made
+    return [change for state in states(history) for change in state.changes]
 
 
 def _apply(history: History, state: State, commit: Commit) -> None:

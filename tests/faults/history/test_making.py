@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
+from everlease.lab.etcd import EtcdCluster
+from everlease.lab.processes import Process, run, wait_until
 from everlease.wire import v4
 from faults.history import frames, lines
 from faults.history.checks.promised import overlaps
-from faults.history.events import Beat, Commit, Gap, Line, Told
+from faults.history.events import Beat, Commit, Gap, Line, Told, decode
 from faults.history.handmade import START, A, B, Story, X, Y
 from faults.history.model import History
 from faults.history.promises import promises
 from faults.history.replay import states
-from faults.history.watcher import Watcher
 from lab.capture import Captured
+from lab.scope import EtcdScope
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -66,7 +72,7 @@ def test_a_promise_ends_when_its_client_or_an_operator_says_so() -> None:
 
 
 def test_a_commit_was_not_before_a_read_that_did_not_see_it() -> None:
-    history = History([Beat(10.0, 4), Beat(11.0, 4), Beat(12.0, 6), Beat(13.0, 6)])
+    history = History([Beat(10.0, 4), Beat(11.0, 4), Beat(12.0, 6), Beat(13.0, 6), Beat(13.5, 5)])  # the last is stale
     assert history.not_before(Commit(12.5, 5, "k", "")) == 11.0
     assert history.not_before(Commit(14.0, 7, "k", "")) == 13.0
     assert history.not_before(Commit(12.5, 4, "k", "")) == 0.0
@@ -162,16 +168,67 @@ def test_lines_of_a_log_are_told_apart() -> None:
     assert (line.level, broken.level, broken.at) == ("info", "error", START + 0.5)
 
 
-def test_three_reads_below_what_was_seen_are_a_store_that_was_put_back(tmp_path: Path) -> None:
-    class Silent:
-        def cancel(self) -> None:
-            """Nobody watches."""
+# --- the eye on the store ---------------------------------------------------------------------------------------------
 
-    with (tmp_path / "c").open("wb") as file:
-        watcher = Watcher(file, "/everlease", [])
-        watcher._call, watcher._seen = Silent(), 90
-        for revision in (80, 90, 80, 80):
-            watcher._judge(revision, 90)
-        assert watcher._era == 0
-        watcher._judge(80, 90)
-        assert (watcher._era, watcher._seen) == (1, 0)
+
+@contextlib.contextmanager
+def watching(cluster: EtcdCluster, prefix: str, file: Path) -> Iterator[Callable[[int], list[Commit]]]:
+    """A watcher while the block runs; gives what waits until so many commits are there, and returns all of them."""
+    argv = [sys.executable, "-m", "faults.history.watcher", str(file), prefix, *cluster.endpoints]
+    watcher = Process(argv, file.with_suffix(".log"), {"PYTHONPATH": str(TESTS)})
+
+    def commits(count: int) -> list[Commit]:
+        wait_until(lambda: len(_commits(file)) >= count, 15.0, f"{count} commits seen")
+        return _commits(file)
+
+    yield commits
+    assert watcher.stop() == 0, watcher.tail()
+
+
+def _commits(file: Path) -> list[Commit]:
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    return [event for event in map(decode, lines) if isinstance(event, Commit)]
+
+
+@pytest.mark.etcd
+def test_the_watcher_sees_all_of_the_past_and_what_comes_with_what_was_before(etcd: EtcdScope, tmp_path: Path) -> None:
+    key, file = f"{etcd.prefix}/k", tmp_path / "commits.jsonl"
+    etcd.cluster.etcdctl("put", key, "1")
+    etcd.cluster.etcdctl("put", f"{etcd.prefix}2/k", "somebody else's")
+    with watching(etcd.cluster, etcd.prefix, file) as commits:
+        commits(1)
+        etcd.cluster.etcdctl("put", key, "2")
+        etcd.cluster.etcdctl("del", key)
+        seen = commits(3)
+    assert [(commit.key, commit.value, commit.before) for commit in seen] == [
+        (key, "1", None),
+        (key, "2", "1"),
+        (key, None, "2"),
+    ]
+    beats = [event for event in map(decode, file.read_bytes().splitlines()) if isinstance(event, Beat)]
+    assert beats[-1].revision >= seen[-1].revision
+
+
+@pytest.mark.etcd
+def test_a_store_that_is_put_back_to_a_snapshot_begins_a_new_era(
+    start_etcd: Callable[..., EtcdCluster], tmp_path: Path
+) -> None:
+    cluster, snapshot, file = start_etcd(members=1), str(tmp_path / "snapshot"), tmp_path / "commits.jsonl"
+    cluster.etcdctl("put", "/k/a", "1")
+    cluster.etcdctl("snapshot", "save", snapshot)
+    with watching(cluster, "/k", file) as commits:
+        for value in range(9):
+            cluster.etcdctl("put", "/k/b", str(value))
+        commits(10)
+        cluster.stop()
+        restored(cluster, snapshot)
+        commits(11)
+    assert [(commit.key, commit.value, commit.era) for commit in _commits(file)[10:]] == [("/k/a", "1", 1)]
+
+
+def restored(cluster: EtcdCluster, snapshot: str) -> None:
+    """The only member again, on what the snapshot holds."""
+    (member,) = cluster.members
+    shutil.rmtree(member.data)
+    run(["env", "ETCDCTL_API=3", "etcdctl", "snapshot", "restore", snapshot, f"--data-dir={member.data}"])
+    cluster.start()

@@ -44,6 +44,7 @@ class Watcher:
         self._channels = [grpc.insecure_channel(target_of(url)[0], options=OPTIONS) for url in endpoints]
         self._lock = threading.Lock()
         self._seen = self._era = self._lower = 0
+        self._put_back = False
         self._call: Any = None
         self.ended = threading.Event()
 
@@ -65,6 +66,8 @@ class Watcher:
                 time.sleep(0.05)
 
     def _follow(self, channel: Any) -> None:
+        if self._put_back:
+            self._list(channel)
         call = self._call = _watch(channel, self._prefix, self._seen + 1)
         try:
             for answer in _answers(call, self.ended):
@@ -78,6 +81,13 @@ class Watcher:
     def _skip(self, oldest: int) -> None:
         self.write(Gap(time.time(), f"revisions {self._seen + 1} to {oldest - 1} were compacted away unseen"))
         self._seen = oldest - 1
+
+    def _list(self, channel: Any) -> None:
+        """What a store that was put back to a snapshot holds: all of it as one revision of a new era."""
+        whole = pb.RangeRequest(key=self._prefix, range_end=range_end(self._prefix))
+        answer = _reading(channel)(whole, timeout=5.0)
+        now, self._era, self._seen, self._put_back = time.time(), self._era + 1, answer.header.revision, False
+        self.write(*(Commit(now, self._seen, kv.key.decode(), _text(kv.value), None, self._era) for kv in answer.kvs))
 
     def _take(self, answer: pb.WatchResponse) -> None:
         now, era = time.time(), self._era
@@ -95,36 +105,34 @@ class Watcher:
 
     def beat(self) -> None:
         """Read, linearizably, one member after the other."""
-        reads = [
-            channel.unary_unary(
-                "/etcdserverpb.KV/Range",
-                request_serializer=pb.RangeRequest.SerializeToString,
-                response_deserializer=pb.RangeResponse.FromString,
-            )
-            for channel in self._channels
-        ]
-        for read in cycle(reads):
-            began, seen = time.time(), self._seen
+        for read in cycle([_reading(channel) for channel in self._channels]):
+            began, seen, era = time.time(), self._seen, self._era
             try:
                 answer = read(pb.RangeRequest(key=self._prefix, keys_only=True), timeout=PROMPT)
             except grpc.RpcError:
                 answer = None
             if answer is not None and time.time() - began < PROMPT:
                 self._judge(answer.header.revision, seen)
-                self.write(Beat(began, answer.header.revision, self._era))
+                if answer.header.revision >= seen:
+                    self.write(Beat(began, answer.header.revision, era))
             if self.ended.wait(BEAT):
                 return
 
     def _judge(self, revision: int, seen: int) -> None:
-        """Three reads below what was seen before them: the store was restored from a snapshot. Whatever it holds is
-        written again, as a new era.
-        """
+        """Three reads below what was seen before them: the store was restored from a snapshot."""
         self._lower = self._lower + 1 if revision < seen else 0
         if self._lower == RESTORED:
             self._lower = 0
-            self._era += 1
-            self._seen = 0
+            self._put_back = True
             self._call.cancel()
+
+
+def _reading(channel: Any) -> Any:
+    return channel.unary_unary(
+        "/etcdserverpb.KV/Range",
+        request_serializer=pb.RangeRequest.SerializeToString,
+        response_deserializer=pb.RangeResponse.FromString,
+    )
 
 
 def _watch(channel: Any, prefix: bytes, revision: int) -> Any:
@@ -168,11 +176,15 @@ def _pour(call: Any, found: queue.Queue[pb.WatchResponse | None]) -> None:
 
 
 def _value(event: pb.Event) -> str | None:
-    return None if event.type == pb.Event.DELETE else event.kv.value.decode("utf-8", "backslashreplace")
+    return None if event.type == pb.Event.DELETE else _text(event.kv.value)
 
 
 def _before(event: pb.Event) -> str | None:
-    return event.prev_kv.value.decode("utf-8", "backslashreplace") if event.prev_kv.key else None
+    return _text(event.prev_kv.value) if event.prev_kv.key else None
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")
 
 
 def main(file: Path, prefix: str, endpoints: list[str]) -> None:
@@ -183,7 +195,7 @@ def main(file: Path, prefix: str, endpoints: list[str]) -> None:
         threads = [threading.Thread(target=work, daemon=True) for work in (watcher.watch, watcher.beat)]
         for thread in threads:
             thread.start()
-        while not watcher.ended.wait(1.0):
+        while not watcher.ended.wait(0.2):
             lines.flush()
         for thread in threads:
             thread.join(SILENCE + 1)

@@ -129,10 +129,11 @@ def expiry_is_not_early(history: History) -> Iterator[Violation]:
 def expiry_is_not_never(history: History) -> Iterator[Violation]:
     """I16: an offer holds no longer than its lifetime; after a mark "emptied" nothing is leased or offered any more."""
     last: dict[tuple[str, int], Change] = {}
+    held = (history.config and history.config.parameters.offer_lifetime) or OFFER_HELD
     for change in changes(history):
         last[change.place] = change
         after = change.after
-        if after is not None and after.state == OFFERED and after.expires_at > change.commit.at + OFFER_HELD + SECOND:
+        if after is not None and after.state == OFFERED and after.expires_at > change.commit.at + held + SECOND:
             yield Violation("I16", change.commit.at, f"{change.address} is on offer until {after.expires_at}")
     for at, _ in history.marks("emptied"):
         for change in last.values():
