@@ -57,6 +57,7 @@ PROMISED = {
     "everlease_snapshot_time_seconds": "",
     "everlease_snapshot_size_bytes": "",
     "everlease_store_alarm": "member alarm",
+    "everlease_store_certificate_expiry_timestamp_seconds": "",
     "everlease_build_info": "version python etcd",
 }
 """Every metric of the published interface and its labels (counters without their `_total`)."""

@@ -99,6 +99,9 @@ class Weather:
     async def elected(self, since: int) -> str:
         return await self.store.elected(since)
 
+    def certificate_ends(self) -> float:
+        return self.store.certificate_ends()
+
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         return self.leaderless
 

@@ -1,8 +1,10 @@
 """A client of the store in a process of its own: commits at a steady rate, follows the watch, writes down what it saw.
 
-`python -m store.stream PREFIX RATE ENDPOINT...` until SIGTERM. A line per settled change: `change NUMBER SENT SETTLED
-OUTCOME REVISION`, a line per event that the view took: `event NUMBER REVISION AT`, both in seconds of CLOCK_MONOTONIC,
-which all processes of a machine share. Changes go through the committer of a node and its carrier; nothing is imitated.
+`python -m store.stream PREFIX RATE TLS ENDPOINT...` until SIGTERM; TLS is a folder of certificates, or "-". The first
+endpoint is the one that it prefers at first: a client that is pinned to what is going to fail. A line per settled
+change: `change NUMBER SENT SETTLED OUTCOME REVISION`, a line per event that the view took: `event NUMBER REVISION AT`,
+both in seconds of CLOCK_MONOTONIC, which all processes of a machine share. Changes go through the committer of a node
+and its carrier; nothing is imitated.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from everlease.store.api import KeyValue
 from everlease.store.channel import Credentials
 from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
+from everlease.store.leases import LeaseTable
 from everlease.store.loader import Loader
 from everlease.store.txn import plan
 from everlease.store.view import View
@@ -31,13 +34,12 @@ PREFIXES = [("default", FIRST, FIRST + 0xFFFF)]
 
 
 class WitnessedView(View):
-    """Says which lease came through the watch, and when."""
+    """Says which lease came through the watch or a listing, and when."""
 
-    def apply(self, record: KeyValue) -> bool:
-        """As the view does it; a line for each lease that was news."""
-        news = super().apply(record)
-        if news and record.key.startswith(self.keys.leases("default")):
-            say("event", int(record.key[-8:], 16) - FIRST, record.revision, f"{time.monotonic():.4f}")
+    def _apply_lease(self, table: LeaseTable, address: int, record: KeyValue) -> bool:
+        news = super()._apply_lease(table, address, record)
+        if news:
+            say("event", address - FIRST, record.revision, f"{time.monotonic():.4f}")
         return news
 
     def committed(self, change: object, revision: int) -> None:
@@ -54,6 +56,8 @@ class Stream:
 
     def __init__(self, prefix: str, endpoints: list[str], credentials: Credentials | None = None) -> None:
         self.store = EtcdStore(endpoints, credentials)
+        for other in endpoints[1:]:
+            self.store._members.answered(other, 1.0)
         self.keys = Keys(prefix)
         self.view = WitnessedView(self.keys, NOW)
         self.loader = Loader(self.store, self.keys, self.view, lambda: PREFIXES)
@@ -93,6 +97,7 @@ class Stream:
         while self.committer.in_flight or self.view.revision < self.newest:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         say("hedges", sum(self.counters.hedges.values()))
+        say("loads", self.view.loads)
         await self.committer.close()
         await self.store.close()
 

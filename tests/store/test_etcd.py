@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from everlease.errors import ConfigError
 from everlease.lab.etcd import EtcdCluster, EtcdOptions, free_ports
-from everlease.lab.processes import Process, run
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
-from everlease.store.api import Compacted, NoSpace, Report, Unavailable, WatchBatch
-from everlease.store.channel import Credentials, target_of
+from everlease.store.api import Compacted, NoSpace, Report, Unavailable
+from everlease.store.channel import target_of
 from everlease.store.etcd import EtcdStore, report_of
 from everlease.store.keys import Keys
 from everlease.store.txn import Leaf, single
 from lab.scope import EtcdScope
-from store.makers import ALICE, BOB, grant, request
+from store.makers import ALICE, grant, request
 
 pytestmark = pytest.mark.etcd
 KEYS = Keys("/test")
@@ -165,108 +163,3 @@ async def test_compacting_twice_is_said(etcd: EtcdScope) -> None:
     with pytest.raises(Compacted):
         await store.compact(revision)
     await store.close()
-
-
-# --- users ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def guarded(start_etcd: Callable[..., EtcdCluster]) -> AsyncIterator[EtcdCluster]:
-    cluster = start_etcd(members=1)
-    for words in ("user add root:secret", "user grant-role root root", "user add node:word", "role add lease"):
-        cluster.etcdctl(*words.split())
-    cluster.etcdctl("role", "grant-permission", "lease", "readwrite", "/test/", "--prefix=true")
-    cluster.etcdctl("user", "grant-role", "node", "lease")
-    cluster.etcdctl("auth", "enable")
-    yield cluster
-
-
-async def first_event(store: EtcdStore, revision: int) -> WatchBatch:
-    async for batch in store.watch(KEYS.watched, KEYS.watched_end, revision):
-        return batch
-    raise AssertionError("the watch ended")
-
-
-async def test_a_user_signs_in_once_for_many_calls_and_again_when_its_token_is_gone(guarded: EtcdCluster) -> None:
-    store = EtcdStore(guarded.endpoints, Credentials(username="node", password="word"))
-    changes = [grant(A + n, b"\x01%d" % n) for n in range(5)]
-    results = await asyncio.gather(*(store.batch(request(KEYS, change), 2.0) for change in changes))
-    assert all(one.results[0].succeeded for one in results)
-    assert len((await first_event(store, results[0].revision)).events) >= 1
-    store._token = "gone.1"  # what a member that restarted from a snapshot makes of it
-    with pytest.raises(Unavailable):
-        await first_event(store, results[0].revision)
-    assert await first_event(store, results[0].revision)
-    store._token = "gone.2"
-    assert (await store.batch(request(KEYS, grant(B + 9, BOB)), 2.0)).results[0].succeeded
-    await store.close()
-
-
-async def test_a_wrong_password_or_no_user_is_unavailable_and_says_why(guarded: EtcdCluster) -> None:
-    wrong = EtcdStore(guarded.endpoints, Credentials(username="node", password="guess"))
-    with pytest.raises(Unavailable, match="authentication"):
-        await wrong.batch(request(KEYS, grant(A, ALICE)), 2.0)
-    nobody = EtcdStore(guarded.endpoints)
-    with pytest.raises(Unavailable, match="asks for a user"):
-        await nobody.batch(request(KEYS, grant(A, ALICE)), 2.0)
-    for store in (wrong, nobody):
-        await store.close()
-
-
-# --- certificates --------------------------------------------------------------------------------------------------
-
-
-def certificate(folder: Path, name: str, signer: str = "") -> None:
-    """name.key and name.crt for 127.0.0.1, signed by `signer` or by itself."""
-    key, crt = folder / f"{name}.key", folder / f"{name}.crt"
-    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    by = ["-CA", str(folder / f"{signer}.crt"), "-CAkey", str(folder / f"{signer}.key")] if signer else []
-    extensions = (
-        [] if not signer else ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
-    )
-    run([*make, "-keyout", str(key), "-out", str(crt), "-days", "2", "-subj", f"/CN={name}", *by, *extensions])
-
-
-@pytest.fixture
-def secured(tmp_path: Path) -> AsyncIterator[str]:
-    """The endpoint of a member that wants a certificate of its own authority; the files lie in tmp_path."""
-    certificate(tmp_path, "ca")
-    certificate(tmp_path, "server", "ca")
-    certificate(tmp_path, "node", "ca")
-    certificate(tmp_path, "stranger")
-    client, peer = free_ports(2)
-    url = f"https://127.0.0.1:{client}"
-    argv = [
-        "etcd", f"--data-dir={tmp_path / 'data'}", f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
-        f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
-        f"--initial-cluster=default=http://127.0.0.1:{peer}", f"--cert-file={tmp_path / 'server.crt'}",
-        f"--key-file={tmp_path / 'server.key'}", f"--trusted-ca-file={tmp_path / 'ca.crt'}", "--client-cert-auth",
-    ]  # fmt: skip
-    process = Process(argv, tmp_path / "etcd.log")
-    yield url
-    process.kill()
-
-
-def files(folder: Path, name: str) -> Credentials:
-    return Credentials(folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
-
-
-async def test_mutual_tls_lets_in_who_has_a_certificate_and_nobody_else(secured: str, tmp_path: Path) -> None:
-    store = EtcdStore([secured], files(tmp_path, "node"))
-    async with asyncio.timeout(15):
-        while True:
-            try:
-                assert (await store.batch(request(KEYS, grant(A)), 1.0)).revision
-                break
-            except Unavailable:
-                await asyncio.sleep(0.1)
-    stranger = EtcdStore([secured], files(tmp_path, "stranger"))
-    with pytest.raises(Unavailable):
-        await stranger.batch(HARMLESS, 1.0)
-    certificate(tmp_path, "node", "ca")  # rotated
-    await store.reread()
-    assert (await store.batch(HARMLESS, 2.0)).results[0].succeeded
-    with pytest.raises(ConfigError, match=r"missing\.crt"):
-        EtcdStore([secured], files(tmp_path, "missing"))
-    for one in (store, stranger):
-        await one.close()

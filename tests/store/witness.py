@@ -80,6 +80,10 @@ class Witness:
         code = self.process.stop(10.0)
         assert code == 0, self.process.tail()
 
+    def count(self, kind: str) -> int:
+        """A number that it said at its end: `hedges`, `loads`."""
+        return int(self.lines(kind)[0][0])
+
     # --- what it saw -----------------------------------------------------------------------------------------------
 
     def longest_gap(self, since: float) -> float:
@@ -87,6 +91,10 @@ class Witness:
         times = [since, *sorted(change.settled for change in self.committed() if change.settled > since)]
         assert len(times) > 1, self.process.tail()
         return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+    def slowest(self, since: float) -> float:
+        """Seconds from asking to being confirmed, the longest of the changes asked for after `since`."""
+        return max(change.settled - change.sent for change in self.committed() if change.sent > since)
 
     def lag(self, since: float) -> float:
         """Seconds from a confirmed commit to its event, the longest of those confirmed after `since`."""

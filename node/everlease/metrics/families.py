@@ -134,6 +134,10 @@ def _members(rooms: Rooms) -> Iterator[Metric]:
         for alarm in ALARMS
     ]
     yield from gauge("everlease_store_alarm", "1 while a member has raised an alarm.", alarms)
+    words = "When this node's certificate for the store ends, seconds UTC; +Inf without one."
+    yield from gauge(
+        "everlease_store_certificate_expiry_timestamp_seconds", words, alone(rooms.store.certificate_ends())
+    )
 
 
 def _keeper(rooms: Rooms) -> Iterator[Metric]:

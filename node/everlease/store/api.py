@@ -151,6 +151,9 @@ class Store(Protocol):
     async def elected(self, since: int) -> str:
         """The member that leads, once somebody is known to lead in a later term than `since`; else never."""
 
+    def certificate_ends(self) -> float:
+        """When our own certificate is no longer valid, seconds UTC; infinite without one."""
+
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """Whether members that can be reached say that the store has no leader; False if none can be."""
 

@@ -34,6 +34,9 @@ OPTIONS: Final = (
     ("grpc.max_send_message_length", 8 << 20),
 )
 
+_SIGN_IN_AGAIN: Final = ("user name is empty", "revision of auth store is old", "revision in header is old")
+"""INVALID_ARGUMENT without a token; and with one that is older than the last change of a user or role."""
+
 _TARGET: Final = re.compile(r"([^/:@\[\]]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 
 
@@ -52,6 +55,10 @@ class Credentials:
     key: Path | None = None
     username: str = ""
     password: str = ""
+
+    def files(self) -> tuple[Path, ...]:
+        """Those that there are."""
+        return tuple(path for path in (self.ca, self.cert, self.key) if path is not None)
 
 
 class Channel:
@@ -113,7 +120,7 @@ def store_error(error: grpc.aio.AioRpcError) -> StoreError:
     message = f"{code.name}: {text}"
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in text:
         return NoSpace(message)  # every other RESOURCE_EXHAUSTED is unknown: "message larger than max" came after
-    if code == grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
+    if code == grpc.StatusCode.UNAUTHENTICATED or any(words in text for words in _SIGN_IN_AGAIN):
         return Unauthenticated(message)
     if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
         return BadRequest(message)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 
-from everlease.errors import StoreError
+from everlease.errors import ConfigError, StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
-from everlease.store import txn
+from everlease.store import pem, txn
 from everlease.store.api import BatchResult, KeyValue, Page, Report, Unavailable, WatchBatch
 from everlease.store.channel import Channel, Credentials, Unauthenticated, store_error
 from everlease.store.freshness import Freshness
@@ -38,6 +40,9 @@ WATCH_DEADLINE = 2.0
 
 LEAVE_AFTER = 10.0
 """Seconds for the calls on a connection that was replaced; each has a deadline below this."""
+
+PAPERS_EVERY = 10.0
+"""Seconds between two looks at the files of certificates: a leaf is replaced days before it ends."""
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the health of the member that a silent watch is on."""
@@ -65,12 +70,13 @@ class EtcdStore:
         self._connect = connect
         self._clock = clock
         self._channels = {endpoint: connect(endpoint, credentials) for endpoint in endpoints}
+        self._ends = _end_of(credentials)
         self._members = Members(endpoints)
         self._leadership = Leadership()
         self._reports: dict[str, Report] = {}
         self._token = ""
         self._signing_in: asyncio.Task[None] | None = None
-        self._prober: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._leaving: list[asyncio.Task[None]] = []
@@ -94,10 +100,16 @@ class EtcdStore:
         """What the member said of itself when it was probed last; None = nothing yet."""
         return self._reports.get(member)
 
+    def certificate_ends(self) -> float:
+        """When our own certificate is no longer valid, seconds UTC; infinite without one."""
+        return self._ends
+
     def start_probing(self) -> None:
         """Ask every member something harmless each second, so that idle and ejected ones can prove themselves."""
-        if self._prober is None:
-            self._prober = asyncio.create_task(self._probe_for_ever(), name="etcd-probes")
+        if not self._running:
+            self._running.add(asyncio.create_task(self._probe_for_ever(), name="etcd-probes"))
+            if files := self._credentials.files():
+                self._running.add(asyncio.create_task(self._follow_papers(files), name="etcd-papers"))
 
     async def _probe_for_ever(self) -> None:
         while True:
@@ -109,6 +121,17 @@ class EtcdStore:
 
     async def _probe(self, member: str) -> None:
         await asyncio.gather(self._prove(member), self._hear(member, PROBE_DEADLINE))
+
+    async def _follow_papers(self, files: tuple[Path, ...]) -> None:
+        """Connect anew when certificates were replaced. While they do not fit together they are being written."""
+        read = await asyncio.to_thread(pem.look, files)
+        while True:
+            await asyncio.sleep(PAPERS_EVERY)
+            found = await asyncio.to_thread(pem.look, files)
+            if found != read:
+                with contextlib.suppress(ConfigError):
+                    await self.reread()
+                    read = found
 
     async def _prove(self, member: str) -> None:
         # A linearizable read needs a leader and a raft loop that runs: a member stuck in fdatasync fails it.
@@ -167,7 +190,9 @@ class EtcdStore:
             if tell and isinstance(failure, Unavailable):
                 self._members.missed(member, now - started, now)
             raise failure from error
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
+            if not _is_cancelled():
+                raise Unavailable(f"{member}: the connection was given up") from cancelled
             if tell:  # its caller has the answer of another one
                 self._members.outrun(member, self._clock() - started, self._clock())
             raise
@@ -278,10 +303,10 @@ class EtcdStore:
         except grpc.aio.AioRpcError as error:
             self._lost_watch(member, error)
             raise watch_error(error) from error
-        except asyncio.CancelledError:
-            if not guard.done() or _is_cancelled():
+        except asyncio.CancelledError as cancelled:
+            if _is_cancelled():
                 raise
-            raise Unavailable(f"{member} does not answer: the watch goes elsewhere") from None
+            raise Unavailable(f"{member} was given up: the watch goes elsewhere") from cancelled
         finally:
             guard.cancel()
             call.cancel()
@@ -310,18 +335,24 @@ class EtcdStore:
 
     async def reread(self) -> None:
         """Connect anew with the certificates as they are on disk now. Raises ConfigError, and changes nothing then."""
+        ends = _end_of(self._credentials)
         old, self._channels = self._channels, {name: self._connect(name, self._credentials) for name in self._channels}
+        self._ends = ends
         for channel in old.values():
             self._leaving.append(asyncio.create_task(_leave(channel), name="etcd-old-channel"))
         self._leaving = [task for task in self._leaving if not task.done()]
 
     async def close(self) -> None:
         """Let go of every connection."""
-        tasks = [*self._leaving, *self._probes, *filter(None, (self._prober, self._looking))]
+        tasks = [*self._leaving, *self._running, *self._probes, *([self._looking] if self._looking else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+def _end_of(credentials: Credentials) -> float:
+    return math.inf if credentials.cert is None else pem.ends(credentials.cert)
 
 
 def report_of(answer: pb.StatusResponse) -> Report:

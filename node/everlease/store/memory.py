@@ -7,6 +7,7 @@ a transaction does is `store.mvcc`'s.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 from everlease.store import txn
@@ -59,6 +60,10 @@ class MemoryStore:
         """Never."""
         await asyncio.Event().wait()
         return self._name
+
+    def certificate_ends(self) -> float:
+        """It needs none."""
+        return math.inf
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
         """It leads itself."""
