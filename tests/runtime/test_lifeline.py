@@ -67,7 +67,7 @@ def test_a_store_that_says_it_has_no_space_is_one_that_nobody_can_write_to() -> 
     assert lifeline.state == "serving"
 
 
-@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "revision 7: bad")])
+@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "bad"), ("cut_off", True)])
 def test_a_node_that_may_not_answer_does_not_extend_either(fact: str, value: object) -> None:
     lifeline = serving(100.0)
     lifeline.leaderless = True
@@ -108,7 +108,7 @@ def test_a_process_that_was_stopped_joins_again_until_the_next_echo() -> None:
     assert lifeline.state == "serving"
 
 
-@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "revision 7: bad")])
+@pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "bad"), ("cut_off", True)])
 def test_a_node_that_may_not_grant_is_not_ready(fact: str, value: object) -> None:
     lifeline = serving(100.0)
     setattr(lifeline, fact, value)

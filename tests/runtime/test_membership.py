@@ -108,6 +108,16 @@ async def test_who_is_skipped_for_longer_than_may_be_is_not(pair: tuple[House, H
     assert {names[0] for names in one.rooms.membership.peers("office", 0).order} == {"one", "two"}
 
 
+async def test_a_node_without_a_link_is_silent_and_says_so_until_it_has_one(pair: tuple[House, House]) -> None:
+    one, two = pair
+    two.rooms.membership.serve({}, {"office": "office"})
+    assert (two.rooms.lifeline.state, two.rooms.lifeline.ready()) == ("degraded", False)
+    await beat(two)
+    assert one.rooms.membership.eligible == {"one"}
+    two.rooms.membership.serve({"office": [two.wire.address]}, {"office": "office"})
+    assert two.rooms.lifeline.state == "serving"
+
+
 async def test_a_draining_node_is_no_candidate_as_soon_as_it_says_so(pair: tuple[House, House]) -> None:
     one, two = pair
     two.rooms.lifeline.draining = "asked to stop"

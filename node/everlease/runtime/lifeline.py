@@ -36,7 +36,8 @@ class Lifeline:
     waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load;
     leaderless: a reachable member says that it has no leader; full: one says that there is no space, so that nobody can
     write; extends: the cluster extends known bindings meanwhile; comparing: the own clock has not been held against the
-    others' yet; clock_ok: it is trusted, else clock_says why not; draining: why the node leaves ("" = it stays);
+    others' yet; clock_ok: it is trusted, else clock_says why not; cut_off: there is no link to serve; draining: why the
+    node leaves ("" = it stays);
     told: each is called with (state, reason) when the state changes.
     """
 
@@ -53,6 +54,7 @@ class Lifeline:
         self.comparing = False
         self.clock_ok = True
         self.clock_says = ""
+        self.cut_off = False
         self.draining = ""
         self.stopped = False
 
@@ -118,6 +120,8 @@ class Lifeline:
             return DEGRADED, self.refused
         if not self.clock_ok:
             return DEGRADED, self.clock_says
+        if self.cut_off:
+            return DEGRADED, "no link to serve: every interface is gone, down or without carrier"
         if now - self.committed_at > UNPROVED:
             return self._unproved()
         return SERVING, "commits are confirmed"

@@ -183,7 +183,10 @@ class Membership:
         """What this node serves from now on: place -> own addresses; and label -> place."""
         self.links = {place: tuple(addresses) for place, addresses in links.items()}
         self.places = dict(places)
-        self._candidates.change(self._clock.boot())
+        now = self._clock.boot()
+        self._candidates.change(now)
+        self._lifeline.cut_off = not self.links
+        self._lifeline.evaluate(now)
 
     def _identify(self) -> dict[int, str]:
         own = frozenset(address for addresses in self.links.values() for address in addresses)
