@@ -24,7 +24,7 @@ def environment(folder: Path, number: int) -> dict[str, str]:
     if not library:
         raise LabError("libfaketime is not installed; ./tests/run.sh installs what the tests need")
     told = _file(folder, number)
-    told.write_text("+0\n")
+    told.write_text("+0 x1.0\n")
     return {
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": str(told),
@@ -48,7 +48,7 @@ def _told(stage: Stage, number: int, words: str) -> Iterator[None]:
     told = _file(stage.lab.folder, number)
     told.write_text(words + "\n")
     yield
-    told.write_text("+0\n")
+    told.write_text("+0 x1.0\n")
 
 
 def _file(folder: Path, number: int) -> Path:
