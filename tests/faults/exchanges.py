@@ -15,8 +15,8 @@ from math import floor
 
 from faults.history.events import Packet
 
-SILENT = 2.0
-"""Seconds without a word to anybody after which a server is dead, deaf or mute: it answers 60 clients a second here."""
+SILENT = 1.0
+"""Seconds without a word, before or after, in which a server is dead, deaf or mute: it answers 60 clients a second."""
 
 NEW, KNOWN = "new", "known"
 
@@ -26,7 +26,7 @@ class Exchange:
     """One client's one attempt. Times in UTC seconds; bound: when the ACK came, 0 = it did not.
 
     server: whom it asked alone (a renewal by unicast), "" = everybody. alone: and that server answered
-    nobody at all for as long as a client waits: that DHCP leaves such a client to its rebinding is not the service's.
+    nobody at all just then: that DHCP leaves such a client to wait, and to its rebinding, is not the service's.
     """
 
     mac: str
@@ -80,10 +80,11 @@ def _answer(exchange: Exchange, packet: Packet) -> None:
         exchange.naks += 1
 
 
-def _speaks(times: Sequence[float], since: float) -> bool:
-    """Whether a server said something to somebody soon after."""
-    place = bisect_left(times, since)
-    return place < len(times) and times[place] < since + SILENT
+def _speaks(times: Sequence[float], at: float) -> bool:
+    """Whether a server said something to somebody both shortly before and shortly after."""
+    place = bisect_left(times, at)
+    around = times[max(place - 1, 0) : place + 1]
+    return len(around) == 2 and around[0] > at - SILENT and around[1] < at + SILENT
 
 
 def stall(exchanges: Iterable[Exchange], since: float, until: float) -> tuple[float, float]:

@@ -80,7 +80,7 @@ class Outcome:
     @property
     def stall(self) -> float:
         """The longest time after the fault in which nobody was bound, seconds."""
-        return exchanges.stall(self.exchanges, self.faulted, self.healed + self.bound)[0]
+        return exchanges.stall(self.exchanges, self.faulted, max(each.asked for each in self.exchanges))[0]
 
     @cached_property
     def calm(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from everlease.lab.etcd import DEFAULTS, EtcdOptions
+from everlease.lab.etcd import EtcdOptions
 from everlease.lab.netns import Lab, Namespace
 from faults.history.recorder import Recorder
 from lab.clients import Dhcrelay
@@ -17,8 +17,14 @@ from lab.site import Site
 
 HOSTS = 3
 ALL_HOSTS = range(HOSTS)
-LAN = EtcdOptions(heartbeat=50, election=300)
-TIMERS = {"default": DEFAULTS, "lan": LAN}
+PRE_VOTE = ("--pre-vote",)
+"""Default from etcd 3.5 on. Without it, a member that comes back from a partition deposes the leader, and commits pause
+a second time, for up to 5 s: etcd's, and not the service's."""
+
+TIMERS = {
+    "default": EtcdOptions(flags=PRE_VOTE),
+    "lan": EtcdOptions(heartbeat=50, election=300, flags=PRE_VOTE),
+}
 BOUNDS = {"default": 2.5, "lan": 1.5}
 """Seconds after a fault until commits go on, by etcd's timers."""
 

@@ -36,10 +36,11 @@ def test_what_a_bound_client_asks_is_another_exchange_and_an_unanswered_one_stay
 
 
 def test_a_renewal_is_alone_when_its_server_says_nothing_to_anybody() -> None:
-    asked = [said(1, "REQUEST", to=SERVER), said(2, "REQUEST", "b", to=OTHER)]
-    answered = [said(2.5, "ACK", "c")]
-    at_the_living, at_the_dead = exchanges.read([*asked, *answered])
-    assert (at_the_living.alone, at_the_dead.alone) == (False, True)
+    living = [said(0.8, "ACK", "c"), said(1, "REQUEST", to=SERVER), said(1.5, "ACK", "c")]
+    dead = [said(2, "REQUEST", "b", to=OTHER)]
+    recovering = [said(3, "REQUEST", "d", to=SERVER), said(3.5, "ACK", "c")]  # it was dead when it was asked
+    told = exchanges.read([*living, *dead, *recovering])
+    assert [each.alone for each in told] == [False, True, True]
 
 
 def test_a_refusal_is_counted_and_does_not_end_the_exchange() -> None:
