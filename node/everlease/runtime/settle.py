@@ -40,8 +40,10 @@ class Settlement:
         self._pulse = pulse
         self._gate = gate
         self.loading = True
+        self._stopping = False
         rooms.view.on_presence = self._on_presence
         rooms.view.on_config = rooms.configuration.notice
+        rooms.view.on_drain = self._on_drain
         rooms.configuration.switched = self._on_configuration
         rooms.committer.refenced = self._on_fence
         rooms.membership.news = pulse.hurry
@@ -90,13 +92,28 @@ class Settlement:
             self._rooms.configuration.notice(read_current(record.value), record.revision)
         self._pulse.refenced(found)
 
+    def _on_drain(self, name: str, drained: bool) -> None:
+        if name != self._rooms.name or self._stopping:
+            return
+        self._announce(f"drained; `everlease cluster resume {name}` ends it" if drained else "")
+        self._gate.closed = False
+        if drained:
+            asyncio.get_running_loop().call_later(ANNOUNCED, self._close_if_drained)
+
+    def _close_if_drained(self) -> None:
+        self._gate.closed = bool(self._rooms.lifeline.draining)
+
+    def _announce(self, why: str) -> None:
+        self._rooms.lifeline.draining = why
+        self._rooms.lifeline.evaluate(self._rooms.clock.boot())
+        self._pulse.hurry()
+
     async def drain(self) -> None:
         """Announce, let the others own the buckets, answer what is in flight, say goodbye."""
         rooms = self._rooms
         end = rooms.clock.boot() + LEAVE_WITHIN
-        rooms.lifeline.draining = "asked to stop"
-        rooms.lifeline.evaluate(rooms.clock.boot())
-        self._pulse.hurry()
+        self._stopping = True
+        self._announce("asked to stop")
         await asyncio.sleep(ANNOUNCED)
         self._gate.closed = True
         await self._settle(end)

@@ -12,7 +12,7 @@ import re
 _SPACE = re.compile(r"[a-z0-9-]+")
 ADDRESSES = 1 << 32
 
-LEASES, RESERVATIONS, NODES, CONFIG = b"leases", b"reservations", b"nodes", b"config"
+LEASES, RESERVATIONS, NODES, CONFIG, DRAINS = b"leases", b"reservations", b"nodes", b"config", b"drains"
 """First words below `/v/`: what the watcher sorts its events by."""
 
 
@@ -26,7 +26,7 @@ class Keys:
 
     __slots__ = (
         "_clients", "_leases", "_reservations", "_watched_length", "config_current", "config_docs",
-        "config_history", "keeper", "nodes", "prefix", "watched", "watched_end",
+        "config_history", "drains", "keeper", "nodes", "prefix", "watched", "watched_end",
     )  # fmt: skip
 
     def __init__(self, prefix: str = "/everlease") -> None:
@@ -38,6 +38,7 @@ class Keys:
         self.config_docs = self.watched + b"config/doc/"
         self.config_history = root + b"/x/history/config/"
         self.nodes = self.watched + b"nodes/"
+        self.drains = self.watched + b"drains/"
         self.keeper = root + b"/x/keeper/"
         self._watched_length = len(self.watched)
         self._leases: dict[str, bytes] = {}
@@ -86,6 +87,10 @@ class Keys:
     def node(self, name: str) -> bytes:
         """A node's presence."""
         return self.nodes + name.encode()
+
+    def drain(self, name: str) -> bytes:
+        """Says that a node is drained, as long as it is there."""
+        return self.drains + name.encode()
 
     def config_doc(self, revision: int) -> bytes:
         """Prefix of the chunks of one configuration document."""

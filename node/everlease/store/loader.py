@@ -152,7 +152,7 @@ class Loader:
     def _ranges(self) -> Iterator[tuple[bytes, bytes]]:
         """(start, end) of all that a load reads: of leases each /16 that is configured, and what lies between them."""
         keys = self._keys
-        for start in (keys.nodes, keys.watched + b"reservations/"):
+        for start in (keys.nodes, keys.drains, keys.watched + b"reservations/"):
             yield start, range_end(start)
         done = start = keys.watched + b"leases/"
         for space, first, last in regions(self._prefixes()):

@@ -14,7 +14,7 @@ from everlease.core.actions import Change
 from everlease.core.lifecycle import Row
 from everlease.core.model import Reservation
 from everlease.store.api import KeyValue, Result
-from everlease.store.keys import CONFIG, LEASES, NODES, RESERVATIONS, Keys, parse_address
+from everlease.store.keys import CONFIG, DRAINS, LEASES, NODES, RESERVATIONS, Keys, parse_address
 from everlease.store.leases import LeaseTable, Usage
 from everlease.store.records import (
     UNREADABLE,
@@ -55,6 +55,7 @@ class Listing:
     in_place: bool
     reservations: dict[str, set[bytes]] = field(default_factory=dict)
     nodes: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
 
 
 class View:
@@ -63,9 +64,9 @@ class View:
     revision: the last complete one that the watch or a load has brought; loads: how often it was read as a whole.
     current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by
     node name. unreadable: records that could not be decoded so far. repairs: leases that a load corrected although the
-    watch had passed them: it had lost an event. newest_grant: the latest `granted_at` seen, seconds
-    UTC. on_presence(name, peer or None) and on_config(current or None, mod revision) are called when one of them
-    changed; both may be replaced.
+    watch had passed them: it had lost an event. newest_grant: the latest `granted_at` seen, seconds UTC.
+    on_presence(name, peer or None), on_config(current or None, mod revision) and on_drain(name, drained) are called
+    when one of them changed; each may be replaced.
     """
 
     def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
@@ -81,6 +82,7 @@ class View:
         self.ghosts: Ghosts | None = None
         self.on_presence: Callable[[str, Peer | None], None] = _ignore
         self.on_config: Callable[[Current | None, int], None] = _ignore
+        self.on_drain: Callable[[str, bool], None] = _ignore
         self._now = now
         self._margin = margin
         self._grace = grace
@@ -92,6 +94,7 @@ class View:
         self._by_prefix: dict[bytes, LeaseTable] = {}
         self._reservations: dict[str, ReservationTable] = {}
         self._gone_nodes: dict[str, int] = {}
+        self._drains: dict[str, tuple[int, bool]] = {}
         self._listing: Listing | None = None
 
     # --- what core reads -------------------------------------------------------------------------------------------
@@ -191,6 +194,8 @@ class View:
             self._apply_reservation(words[1].decode(), b"/".join(words[3:]), record)
         elif len(words) == 2 and words[0] == NODES:
             self._apply_presence(words[1].decode(), record)
+        elif len(words) == 2 and words[0] == DRAINS:
+            self._apply_drain(words[1].decode(), record)
         elif words == (CONFIG, b"current"):
             self._apply_config(record)
         return True
@@ -236,6 +241,14 @@ class View:
             return
         peer = self.nodes[name] = Peer(name, presence, record.revision, record.version)
         self.on_presence(name, peer)
+
+    def _apply_drain(self, name: str, record: KeyValue) -> None:
+        revision, was_drained = self._drains.get(name, (0, False))
+        if record.revision > revision:
+            is_drained = record.value is not None
+            self._drains[name] = record.revision, is_drained
+            if is_drained != was_drained:
+                self.on_drain(name, is_drained)
 
     def _apply_config(self, record: KeyValue) -> None:
         if record.revision <= self.config_revision:
@@ -327,6 +340,8 @@ class View:
             listing.reservations.setdefault(words[1].decode(), set()).add(b"/".join(words[3:]))
         elif words[0] == NODES:
             listing.nodes.add(words[1].decode())
+        elif words[0] == DRAINS:
+            listing.drained.add(words[1].decode())
 
     def finish(self, listing: Listing) -> Iterator[None]:
         """Drop what the listing lacks and is not newer; yields after each slice of rows."""
@@ -334,6 +349,9 @@ class View:
             n for n, peer in self.nodes.items() if n not in listing.nodes and peer.revision <= listing.revision
         ]:
             self._apply_presence(name, KeyValue(self.keys.node(name), None, listing.revision + 1))
+        for name in [n for n, (at, drained) in self._drains.items() if drained and n not in listing.drained]:
+            if self._drains[name][0] <= listing.revision:
+                self._apply_drain(name, KeyValue(self.keys.drain(name), None, listing.revision + 1))
         for space, reservations in self._reservations.items():
             reservations.keep_only(listing.reservations.get(space, set()), listing.revision)
         for table in list(self._tables.values()) if listing.in_place else ():
@@ -356,6 +374,8 @@ class View:
         self.revision = self.config_revision = 0
         self.current = None
         self.nodes.clear()
+        for name in [name for name, (_, drained) in self._drains.items() if drained]:
+            self.on_drain(name, False)
         self._clear()
         return self.ghosts
 
