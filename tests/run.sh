@@ -34,6 +34,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
   incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea
+  simulate [--seeds N]       nodes, clients and etcd under a seeded loop with virtual time; --seed N replays one
   NAME                       any other folder tests/NAME, or file tests/test_NAME.py
 TEXT
 }
@@ -66,16 +67,20 @@ run_part() {
       heading "$part"
       "check_$part"
       return ;;
-    bench | incident) where=$part ;;
+    bench | incident | simulate) where=$part ;;
     unit) where=unit ;;
     *)
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
   esac
-  if [ "$part" = unit ]; then install_packages tshark openssl prometheus; else install_packages "${packages[@]}"; fi
+  case $part in
+    unit) install_packages tshark openssl prometheus ;;
+    simulate) ;;  # Python alone
+    *) install_packages "${packages[@]}" ;;
+  esac
   prepare_environment dev
   heading "$part"
   case $where in
-    bench | incident) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
+    bench | incident | simulate) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
     tests/faults)  # ids are words, what begins with a dash is pytest's
       while [[ ${1:-} =~ ^[A-Za-z] ]]; do FAULTS="${FAULTS:-} $1" && shift; done
       FAULTS=${FAULTS:-} run_pytest "$where" "$@" ;;

@@ -1,0 +1,211 @@
+"""What a node's etcd client holds in place of gRPC channels: calls that take time, are lost, or never end.
+
+Law: errors are those of grpc.aio, so that `store.etcd` runs as it is. A deadline is the client's own; whether the
+request had been done by then is the cluster's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store import txn
+from everlease.store.channel import Credentials
+from simulate.etcd import Call, Cluster, Member, Refused, Watcher
+
+
+class Path:
+    """The way between one host and one member. deaf: requests are lost; mute: answers are; slow: seconds each way."""
+
+    def __init__(self, host: str, cluster: Cluster, member: Member) -> None:
+        self.host = host
+        self.cluster = cluster
+        self.member = member
+        self.deaf = self.mute = False
+        self.slow = 0.0
+        self.watch_delay = 0.0
+        self.held = False
+        self.watches: list[WatchCall] = []
+
+    def there(self, callback: Callable[..., object], *args: Any) -> None:
+        """Send one thing to the member."""
+        if not self.deaf:
+            self.cluster.loop.outside(self.latency(), callback, *args)
+
+    def back(self, callback: Callable[..., object], *args: Any) -> None:
+        """Send one thing to the host."""
+        if not self.mute:
+            self.cluster.loop.outside(self.latency(), callback, *args)
+
+    def hold(self) -> None:
+        """Watches stand still: what is told waits."""
+        self.held = True
+
+    def let_go(self) -> None:
+        """What waited comes."""
+        self.held = False
+        self.flush()
+
+    def flush(self) -> None:
+        if not (self.held or self.mute):
+            for watch in list(self.watches):
+                watch.flush()
+
+    @property
+    def cut(self) -> bool:
+        """Nothing gets through one way or the other, or nobody is there to answer."""
+        return self.deaf or self.mute or self.member.frozen
+
+    def expire(self) -> None:
+        """gRPC's keepalive has had no answer: the streams end on this side."""
+        if self.cut:
+            for watch in list(self.watches):
+                watch.lose()
+
+    def mend(self) -> None:
+        """TCP sends again what was lost."""
+        self.deaf = self.mute = False
+        self.flush()
+
+    def latency(self) -> float:
+        """Seconds for one thing one way."""
+        return self.cluster.chance.uniform(0.0002, 0.001) + self.slow
+
+
+class SimulatedChannel:
+    """`store.channel.Channel`, as far as a node uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.txn = partial(self._unary, "txn")
+        self.range = partial(self._unary, "range")
+        self.compact = partial(self._unary, "compact")
+        self.status = partial(self._unary, "status")
+
+    async def _unary(
+        self,
+        kind: str,
+        request: Any,
+        *,
+        timeout: float,  # noqa: ASYNC109  (grpc's name)
+        metadata: object = None,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        path, loop = self._path, self._path.cluster.loop
+        coming: asyncio.Future[Any] = loop.create_future()
+        call = Call(kind, request, partial(path.back, _settle, coming))
+        path.there(path.cluster.take, path.member, call)
+        late = loop.call_later(timeout, _settle, coming, Refused("DEADLINE_EXCEEDED", "Deadline Exceeded"))
+        try:
+            answer = await coming
+            if kind == "txn" and path.cluster.noted is not None:
+                path.cluster.noted(f"{path.host}: txn by {path.member.name}: {_in_words(answer)}")
+            return _read(answer)
+        finally:
+            late.cancel()
+            call.given_up = True
+
+    def watch(self, *, metadata: object = None, wait_for_ready: bool = False) -> WatchCall:
+        return WatchCall(self._path)
+
+    async def close(self, grace: float | None = None) -> None:
+        """There is nothing to let go of."""
+
+
+class WatchCall:
+    """A stream: `_told` is on its way, `_came` has arrived; what is sent first arrives first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told: deque[Any] = deque()
+        self._came: deque[Any] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._watcher: Watcher | None = None
+        self._over = False
+
+    async def write(self, request: pb.WatchRequest) -> None:
+        self._path.there(self._begin, request.create_request)
+
+    def _begin(self, request: pb.WatchCreateRequest) -> None:
+        path = self._path
+        if not self._over:
+            path.cluster.note(f"{path.host}: watch from r{request.start_revision} on {path.member.name}")
+            path.watches.append(self)
+            self._watcher = path.cluster.watch(path.member, request, self._tell)
+
+    def _tell(self, answer: Any) -> None:
+        """The member says something."""
+        self._told.append(answer)
+        if not (self._path.mute or self._path.held):
+            self._send()
+
+    def _send(self) -> None:
+        path = self._path
+        path.cluster.loop.outside(path.latency() + path.watch_delay, self._arrive)
+
+    def _arrive(self) -> None:
+        if self._told:
+            self._take(self._told.popleft())
+
+    def _take(self, answer: Any) -> None:
+        self._came.append(answer)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def flush(self) -> None:
+        """What could not be sent is sent."""
+        for _ in range(len(self._told)):
+            self._send()
+
+    def lose(self) -> None:
+        """The connection is given up by this side."""
+        self._told.clear()
+        self._take(Refused("UNAVAILABLE", "keepalive watchdog timeout"))
+
+    async def read(self) -> Any:
+        while not self._came:
+            if self._over:
+                raise asyncio.CancelledError  # as grpc.aio does
+            self._reader = self._path.cluster.loop.create_future()
+            await self._reader
+        return _read(self._came.popleft())
+
+    def cancel(self) -> None:
+        self._over = True
+        if self._reader is not None:
+            self._reader.cancel()
+        if self in self._path.watches:
+            self._path.watches.remove(self)
+        if self._watcher is not None:
+            self._path.cluster.end(self._watcher)
+
+
+def connect(paths: dict[str, Path]) -> Callable[[str, Credentials], Any]:
+    """For `EtcdStore`: a channel by the member's name."""
+    return lambda endpoint, _credentials: SimulatedChannel(paths[endpoint])
+
+
+def _settle(coming: asyncio.Future[Any], answer: Any) -> None:
+    if not coming.done():
+        coming.set_result(answer)
+
+
+def _in_words(answer: Any) -> str:
+    if isinstance(answer, Refused):
+        return str(answer)
+    result = txn.parse(answer)
+    return "fenced" if result.fenced else "".join("+" if each.succeeded else "-" for each in result.results)
+
+
+def _read(answer: Any) -> Any:
+    if not isinstance(answer, Refused):
+        return answer
+    nothing = grpc.aio.Metadata()
+    raise grpc.aio.AioRpcError(grpc.StatusCode[answer.code], nothing, nothing, answer.words)
