@@ -15,7 +15,6 @@ import sys
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +22,6 @@ from everlease import __version__, health, logs
 from everlease.admin import server as admin
 from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
-from everlease.config.values import number_with_unit
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
@@ -32,7 +30,7 @@ from everlease.runtime.configuration import Configuration
 from everlease.runtime.counters import Counters
 from everlease.runtime.exchange import Options
 from everlease.runtime.gate import Gate
-from everlease.runtime.keeper import Keeper, Schedule, Snapshots
+from everlease.runtime.keeper import Keeper, Snapshots
 from everlease.runtime.keeper.admission import check_versions
 from everlease.runtime.ledger import Ledger
 from everlease.runtime.lifeline import Lifeline
@@ -42,12 +40,13 @@ from everlease.runtime.pulse import Pulse
 from everlease.runtime.responder import Responder
 from everlease.runtime.restorer import Restorer, longest_lifetime
 from everlease.runtime.rooms import Rooms
-from everlease.runtime.service import SERVER_PORT, Served, Service
+from everlease.runtime.service import Service
 from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Tally
 from everlease.runtime.sweeper import Sweeper
+from everlease.settings import Settings
 from everlease.store.api import Unavailable
-from everlease.store.channel import Credentials, target_of
+from everlease.store.channel import Credentials
 from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from everlease.store.loader import Loader
@@ -57,100 +56,6 @@ from everlease.store.view import View
 
 DONE, REFUSED, USAGE, UNREACHABLE = range(4)
 """Exit codes, as every command of `everlease` has them."""
-
-Files = tuple[Path | None, Path | None, Path | None]
-"""(CA, certificate, key), PEM."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The flags of `everlease node`. listens: (address, port); server_identifier: 0 = the link's own address."""
-
-    name: str
-    etcd: tuple[str, ...]
-    links: tuple[Served, ...] = ()
-    listens: tuple[tuple[int, int], ...] = ()
-    answer_all: bool = False
-    server_identifier: int = 0
-    reply_to_source: bool = False
-    admin: str = ""
-    metrics: str = ""
-    prefix: str = "/everlease"
-    etcd_tls: Files = (None, None, None)
-    admin_tls: Files = (None, None, None)
-    config_file: Path | None = None
-    snapshots: Schedule | None = None
-    log_level: str = "info"
-    log_leases: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.etcd:
-            raise ConfigError("--etcd: name at least one endpoint")
-        if not self.links and not self.listens:
-            raise ConfigError("nothing to serve: give --interface, --listen, or both")
-        for flag, (_ca, cert, key) in (("etcd", self.etcd_tls), ("admin", self.admin_tls)):
-            if (cert is None) != (key is None):
-                raise ConfigError(f"--{flag}-cert and --{flag}-key: give both, or neither")
-        if not all(secure for _, secure in map(target_of, self.etcd)) and any(self.etcd_tls):
-            raise ConfigError("--etcd-ca, --etcd-cert and --etcd-key need endpoints that begin with https://")
-        for flag, address in (("--admin", self.admin), ("--metrics", self.metrics)):
-            read_server(flag, address)
-        _refuse_twice("--interface", [served.interface for served in self.links])
-        _refuse_twice("--listen", [f"{IPv4Address(address)}:{port}" for address, port in self.listens])
-        if not self.prefix.strip("/"):
-            raise ConfigError("--prefix: not empty, for what lies beside it in etcd is not ours")
-        if not self.name or not set(self.name) <= _NAME:
-            raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
-
-
-_NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-
-def read_interface(text: str) -> Served:
-    """`[LABEL=]IF`. Raises ConfigError."""
-    label, equals, name = text.rpartition("=")
-    if not name or (equals and not label):
-        raise ConfigError(f"--interface {text}: write IF or LABEL=IF")
-    return Served(label, name)
-
-
-def read_listen(text: str) -> tuple[int, int]:
-    """`ADDR[:PORT]`; port 67 by default. Raises ConfigError."""
-    host, colon, port = text.partition(":")
-    if colon and not (port.isdigit() and 0 < int(port) < 65536):
-        raise ConfigError(f"--listen {text}: write ADDR or ADDR:PORT")
-    return read_address("--listen", host), int(port) if colon else SERVER_PORT
-
-
-def read_schedule(place: str, every: str, keep: int) -> Schedule | None:
-    """`--snapshots`, `--snapshot-every`, `--snapshot-keep`; None = none are taken. Raises ConfigError."""
-    try:
-        return Schedule(place, number_with_unit(every), keep) if place else None
-    except ValueError as bad:
-        raise ConfigError(f"--snapshot-every: {bad}") from bad
-
-
-def read_server(flag: str, text: str) -> None:
-    """Check `HOST:PORT` of a server of ours; "" = none. Raises ConfigError."""
-    try:
-        health.split_address(text or "localhost:0")
-    except ConfigError as bad:
-        raise ConfigError(f"{flag} {bad}") from bad
-
-
-def _refuse_twice(flag: str, values: list[str]) -> None:
-    for value in values:
-        if values.count(value) > 1:
-            raise ConfigError(f"{flag} {value}: given twice; every packet would be handled twice")
-
-
-def read_address(flag: str, text: str) -> int:
-    """An IPv4 address; "" is 0. Raises ConfigError."""
-    try:
-        return int(IPv4Address(text)) if text else 0
-    except AddressValueError as bad:
-        raise ConfigError(f"{flag} {text}: not an IPv4 address") from bad
-
 
 GARBAGE: Final = (50_000, 20, 100)
 """When the collector looks for cycles. A packet leaves none: Python's own thresholds cost a sixth of its time."""
@@ -287,7 +192,8 @@ class Node:
         Raises ConfigError, Unavailable.
         """
         rooms, store = self.rooms, self._store
-        keeping = await self._keeping()
+        if self._upkeep is not None:
+            await check_versions(self._upkeep, store.rank())
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
@@ -296,20 +202,20 @@ class Node:
         self._run(loader.run())
         await loader.loaded.wait()
         await self.pulse.claim()
-        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run(), *keeping):
+        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run()):
             self._run(each)
+        self._keep()
         self.settlement.loading = False
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
 
-    async def _keeping(self) -> list[Coroutine[Any, Any, None]]:
-        """What this node does for the store itself. Raises ConfigError for one that must not be used."""
+    def _keep(self) -> None:
+        """What this node does for the store itself."""
         if self._upkeep is None or self.keeper is None:
-            return []
-        await check_versions(self._upkeep, self._store.rank())
-        schedule = self._settings.snapshots
-        snapshots = [Snapshots(self.rooms, self._upkeep, schedule).run()] if schedule else []
-        return [self.keeper.run(), *snapshots]
+            return
+        self._run(self.keeper.run())
+        if schedule := self._settings.snapshots:
+            self._run(Snapshots(self.rooms, self._upkeep, schedule).run())
 
     async def _open_edges(self) -> None:
         """Before the store is asked: they tell why the node is not ready."""

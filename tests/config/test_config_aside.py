@@ -48,10 +48,23 @@ async def test_an_aside_compiles_one_document_after_another_and_ends() -> None:
 
 async def test_a_waiting_process_that_was_killed_is_replaced() -> None:
     room = Aside()
-    await room.load(CAMPUS)
+    room.prepare()
     assert room._spare is not None
     (await room._spare).kill()
+    assert (await room.load(CAMPUS, revision=1)).revision == 1
+    await room.close()
+
+
+async def test_the_next_process_waits_soon_after_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "REST", 0.0)
+    room = Aside()
+    await room.load(CAMPUS)
+    async with asyncio.timeout(10):
+        while room._spare is None:  # noqa: ASYNC110  (a timer sets it)
+            await asyncio.sleep(0.01)
+    waiting = await room._spare
     assert (await room.load(CAMPUS, revision=2)).revision == 2
+    assert waiting.returncode is not None
     await room.close()
 
 

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
-from everlease.node import Node, Settings
+from everlease.node import Node
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.runtime.counters import Counters
 from everlease.runtime.keeper import Keeper
 from everlease.runtime.rooms import Rooms
+from everlease.settings import Settings
 from everlease.store.api import NoSpace, StoreError
 from everlease.store.etcd import EtcdStore
 from everlease.store.maintenance import Maintenance
@@ -36,6 +37,14 @@ class Keeping:
             while not done():
                 await self.keeper.turn()
                 await asyncio.sleep(pause)
+
+    async def put(self, key: bytes, size: int) -> bool:
+        """Whether the cluster took it; False when it has no space."""
+        try:
+            await self.store.batch(flat_put(key, size), 5.0)
+        except NoSpace:
+            return False
+        return True
 
     async def close(self) -> None:
         self.upkeep.close()

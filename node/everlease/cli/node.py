@@ -76,15 +76,16 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     # And it would write, in a form of its own, what it also returns as an error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from everlease import node as composition  # noqa: PLC0415  (gRPC and all: only when a node is to run)
+    from everlease import settings as flags  # noqa: PLC0415
 
     try:
-        settings = composition.Settings(
+        settings = flags.Settings(
             name=name,
             etcd=_listed(etcd),
-            links=tuple(composition.read_interface(text) for text in _listed(interface)),
-            listens=tuple(composition.read_listen(text) for text in _listed(listen)),
+            links=tuple(flags.read_interface(text) for text in _listed(interface)),
+            listens=tuple(flags.read_listen(text) for text in _listed(listen)),
             answer_all=answer is Answer.all,
-            server_identifier=composition.read_address("--server-identifier", server_identifier),
+            server_identifier=flags.read_address("--server-identifier", server_identifier),
             reply_to_source=reply_to is ReplyTo.source,
             admin=admin,
             metrics=metrics,
@@ -92,7 +93,7 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
             etcd_tls=(etcd_ca, etcd_cert, etcd_key),
             admin_tls=(admin_ca, admin_cert, admin_key),
             config_file=config_file,
-            snapshots=composition.read_schedule(snapshots, snapshot_every, snapshot_keep),
+            snapshots=flags.read_schedule(snapshots, snapshot_every, snapshot_keep),
             log_level=log_level.value,
             log_leases=log_leases,
         )

@@ -24,6 +24,9 @@ from everlease.errors import ConfigError
 SLICE: Final = 0.001
 """Seconds of work before the loop gets its turn: half of what the packet path allows (architecture.md)."""
 
+REST: Final = 3.0
+"""Seconds after a document before the process for the next one starts: a node that has just begun reads its leases."""
+
 _PIECE: Final = 1 << 16  # characters written at once
 
 
@@ -32,7 +35,7 @@ class _Died(ConfigError):
 
 
 class Aside:
-    """Compiles documents, one process for each. ready: keep the next process started, its libraries loaded.
+    """Compiles documents, one process for each. ready: have the next process started soon, its libraries loaded.
 
     A node commits nothing between a new revision and its being compiled; a process that waits saves it half a second.
     """
@@ -40,10 +43,11 @@ class Aside:
     def __init__(self, *, ready: bool = True) -> None:
         self._ready = ready
         self._spare: asyncio.Task[Process] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._lock = asyncio.Lock()
 
     def prepare(self) -> None:
-        """Start the process that waits already now: a node does it before it connects to anything."""
+        """Start the process that waits now, if there is none."""
         if self._spare is None:
             self._spare = asyncio.create_task(_start())
 
@@ -59,10 +63,17 @@ class Aside:
                 return await _compile(await _start(), head, text)
             finally:
                 if self._ready:
-                    self.prepare()
+                    self._rest()
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(REST, self.prepare)
 
     async def close(self) -> None:
         """End the process that waits."""
+        if self._timer is not None:
+            self._timer.cancel()
         spare, self._spare = self._spare, None
         if spare is not None:
             with suppress(ConfigError):

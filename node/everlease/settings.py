@@ -1,0 +1,111 @@
+"""The flags of `everlease node`: what each may be, and what they may not be together.
+
+The law of this file: what is wrong with a flag is one clear line that names it, before anything is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+from typing import Final
+
+from everlease.config.values import number_with_unit
+from everlease.errors import ConfigError
+from everlease.health import split_address
+from everlease.runtime.keeper import Schedule
+from everlease.runtime.service import SERVER_PORT, Served
+from everlease.store.channel import target_of
+
+Files = tuple[Path | None, Path | None, Path | None]
+"""(CA, certificate, key), PEM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags of `everlease node`. listens: (address, port); server_identifier: 0 = the link's own address."""
+
+    name: str
+    etcd: tuple[str, ...]
+    links: tuple[Served, ...] = ()
+    listens: tuple[tuple[int, int], ...] = ()
+    answer_all: bool = False
+    server_identifier: int = 0
+    reply_to_source: bool = False
+    admin: str = ""
+    metrics: str = ""
+    prefix: str = "/everlease"
+    etcd_tls: Files = (None, None, None)
+    admin_tls: Files = (None, None, None)
+    config_file: Path | None = None
+    snapshots: Schedule | None = None
+    log_level: str = "info"
+    log_leases: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.etcd:
+            raise ConfigError("--etcd: name at least one endpoint")
+        if not self.links and not self.listens:
+            raise ConfigError("nothing to serve: give --interface, --listen, or both")
+        for flag, (_ca, cert, key) in (("etcd", self.etcd_tls), ("admin", self.admin_tls)):
+            if (cert is None) != (key is None):
+                raise ConfigError(f"--{flag}-cert and --{flag}-key: give both, or neither")
+        if not all(secure for _, secure in map(target_of, self.etcd)) and any(self.etcd_tls):
+            raise ConfigError("--etcd-ca, --etcd-cert and --etcd-key need endpoints that begin with https://")
+        for flag, address in (("--admin", self.admin), ("--metrics", self.metrics)):
+            read_server(flag, address)
+        _refuse_twice("--interface", [served.interface for served in self.links])
+        _refuse_twice("--listen", [f"{IPv4Address(address)}:{port}" for address, port in self.listens])
+        if not self.prefix.strip("/"):
+            raise ConfigError("--prefix: not empty, for what lies beside it in etcd is not ours")
+        if not self.name or not set(self.name) <= _NAME:
+            raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
+
+
+_NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+def read_interface(text: str) -> Served:
+    """`[LABEL=]IF`. Raises ConfigError."""
+    label, equals, name = text.rpartition("=")
+    if not name or (equals and not label):
+        raise ConfigError(f"--interface {text}: write IF or LABEL=IF")
+    return Served(label, name)
+
+
+def read_listen(text: str) -> tuple[int, int]:
+    """`ADDR[:PORT]`; port 67 by default. Raises ConfigError."""
+    host, colon, port = text.partition(":")
+    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(f"--listen {text}: write ADDR or ADDR:PORT")
+    return read_address("--listen", host), int(port) if colon else SERVER_PORT
+
+
+def read_schedule(place: str, every: str, keep: int) -> Schedule | None:
+    """`--snapshots`, `--snapshot-every`, `--snapshot-keep`; None = none are taken. Raises ConfigError."""
+    try:
+        return Schedule(place, number_with_unit(every), keep) if place else None
+    except ValueError as bad:
+        raise ConfigError(f"--snapshot-every: {bad}") from bad
+
+
+def read_server(flag: str, text: str) -> None:
+    """Check `HOST:PORT` of a server of ours; "" = none. Raises ConfigError."""
+    try:
+        split_address(text or "localhost:0")
+    except ConfigError as bad:
+        raise ConfigError(f"{flag} {bad}") from bad
+
+
+def _refuse_twice(flag: str, values: list[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ConfigError(f"{flag} {value}: given twice; every packet would be handled twice")
+
+
+def read_address(flag: str, text: str) -> int:
+    """An IPv4 address; "" is 0. Raises ConfigError."""
+    try:
+        return int(IPv4Address(text)) if text else 0
+    except AddressValueError as bad:
+        raise ConfigError(f"{flag} {text}: not an IPv4 address") from bad
