@@ -59,6 +59,7 @@ class Trial:
         assert len(self.witness.committed()) == len(self.witness.changes())
         assert lag < 4
         self.witness.assert_nothing_lost_or_doubled()
+        self.witness.assert_in_order()
         assert self.witness.count("loads") == 1
 
 

@@ -107,6 +107,23 @@ def test_a_member_that_was_cut_off_and_names_itself_does_not_lead() -> None:
     assert (leadership.term, leadership.leader) == (7, "b")
 
 
+def test_who_names_the_new_leader_is_asked_before_who_does_not() -> None:
+    members, leadership = Members(["old", "b"]), Leadership()
+    told = [("old", status(1, 1, 5)), ("b", status(2, 1, 5)), ("b", status(2, 0, 6)), ("b", status(2, 2, 6))]
+    news = [leadership.heard(*words) for words in told]
+    assert news == [True, True, False, True]
+    assert not leadership.heard("b", status(2, 2, 6))
+    assert not leadership.heard("old", status(1, 1, 5))
+    for name in ("old", "b", "b"):
+        members.missed(name, 0.0, now=1.0)
+    members.follows("b", now=2.0)
+    assert members.rank() == ["b", "old"]
+    for _ in range(3):
+        members.missed("old", 0.0, now=3.0)
+    members.follows("old", now=3.0)
+    assert not members.is_up("old") and members.to_probe(3.0) == ["old", "b"]
+
+
 def test_a_leader_that_was_not_configured_has_no_name() -> None:
     leadership = Leadership()
     leadership.heard("a", status(1, 9, 5))

@@ -269,7 +269,8 @@ class EtcdStore:
         answer: pb.StatusResponse = await self._call(
             member, lambda channel: channel.status, request, deadline, tell=False
         )
-        self._leadership.heard(member, answer)
+        if self._leadership.heard(member, answer):
+            self._members.follows(member, self._clock())
         return answer
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:

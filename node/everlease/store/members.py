@@ -83,6 +83,14 @@ class Members:
         if not health.ejected:
             health.next_probe = now
 
+    def follows(self, name: str, now: float) -> None:
+        """It names a new leader: what it missed was the old one's fault, and it belongs to a majority."""
+        health = self._health[name]
+        if health.ejected:
+            health.next_probe = now
+        else:
+            health.misses = 0
+
     def missed(self, name: str, seconds: float, now: float) -> None:
         """It did not answer within `seconds`, or could not be reached."""
         health = self._health[name]
