@@ -9,6 +9,7 @@ from admin.furnished import NOW, lease, neighbour, put_leases
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
+from everlease.store.keys import range_end
 
 
 @pytest.fixture
@@ -63,3 +64,43 @@ async def test_a_configuration_that_could_not_be_loaded_is_told(rooms: Rooms, st
     rooms.configuration.error = "configuration revision 2 cannot be loaded: line 3"
     status = await stub.GetStatus(pb.GetStatusRequest())
     assert (status.config_revision, status.config_error) == (1, "configuration revision 2 cannot be loaded: line 3")
+
+
+async def drains(rooms: Rooms) -> list[tuple[bytes, bytes | None]]:
+    """What etcd says of drained nodes."""
+    page = await rooms.store.get_range(rooms.keys.drains, range_end(rooms.keys.drains))
+    return [(record.key, record.value) for record in page.records]
+
+
+async def test_any_node_takes_the_order_to_drain_another_and_to_resume_it(rooms: Rooms, stub) -> None:
+    neighbour(rooms)
+    for _ in range(2):
+        await stub.DrainNode(pb.DrainNodeRequest(node="n2", author="anna"))
+    ((key, value),) = await drains(rooms)
+    assert key == b"/everlease/v/drains/n2"
+    assert b'"by":"anna"' in (value or b"")
+    for _ in range(2):
+        await stub.ResumeNode(pb.ResumeNodeRequest(node="n2"))
+    assert await drains(rooms) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (pb.DrainNodeRequest(node="n1"), grpc.StatusCode.FAILED_PRECONDITION),
+        (pb.DrainNodeRequest(node="n9"), grpc.StatusCode.NOT_FOUND),
+        (pb.DrainNodeRequest(), grpc.StatusCode.NOT_FOUND),
+        (pb.DrainNodeRequest(node="n1", author="x" * 201, force=True), grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+    ids=["the last one", "a stranger", "nobody", "a long name"],
+)
+async def test_what_cannot_be_drained_is_refused(rooms: Rooms, stub, request_, code: grpc.StatusCode) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.DrainNode(request_)
+    assert refused.value.code() == code
+    assert await drains(rooms) == []
+
+
+async def test_the_last_node_is_drained_by_force(rooms: Rooms, stub) -> None:
+    await stub.DrainNode(pb.DrainNodeRequest(node="n1", force=True))
+    assert [key for key, _ in await drains(rooms)] == [b"/everlease/v/drains/n1"]

@@ -89,6 +89,14 @@ def test_the_clusters_status_names_nodes_and_store_members(served, everlease) ->
     assert row["nodes"][0]["server_identifiers"] == ["10.77.0.1"]
 
 
+def test_a_node_is_drained_and_resumed_by_name(served, everlease) -> None:
+    neighbour(served.rooms)
+    assert "n2 is drained" in everlease("cluster", "drain", "n2").stdout
+    assert "n2 serves again" in everlease("cluster", "resume", "n2").stdout
+    refused = everlease("cluster", "drain", "n3")
+    assert (refused.exit_code, refused.stderr) == (1, "everlease: there is no node 'n3'\n")
+
+
 def test_explain_tells_what_a_client_would_get_and_why(everlease) -> None:
     words = ("explain", "--hw-address", "02:00:00:00:00:01", "--link", "office", "--option", "60=Phone 7")
     shown = everlease(*words).stdout

@@ -1,12 +1,13 @@
-"""ClusterService: the cluster as this node sees it."""
+"""ClusterService: the cluster as this node sees it, and which of its nodes shall serve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import grpc
 
-from everlease.admin.answers import answered
+from everlease.admin.answers import answered, await_view, invalid, not_found, unready
 from everlease.admin.convert import dotted, duration, node_state, timestamp
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
@@ -14,6 +15,10 @@ from everlease.runtime.lifeline import SERVING
 from everlease.runtime.members import Member
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import Report, Store
+from everlease.store.drains import Drains
+
+LONGEST: Final = 200
+"""Characters of an author."""
 
 
 class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
@@ -21,6 +26,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._drains = Drains(rooms.store, rooms.keys)
 
     @answered
     async def GetStatus(self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext) -> pb.ClusterStatus:
@@ -43,6 +49,33 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             store_trouble=rooms.condition.trouble,
             store_quota_bytes=rooms.condition.quota,
         )
+
+    @answered
+    async def DrainNode(self, request: pb.DrainNodeRequest, context: grpc.aio.ServicerContext) -> pb.DrainNodeResponse:
+        """By the key that the node obeys; the last one that serves only by force."""
+        node = self._known(request.node)
+        if len(request.author) > LONGEST:
+            raise invalid("author", f"longer than {LONGEST} characters")
+        if not request.force and not self._rooms.membership.eligible - {node}:
+            raise unready(
+                f"nobody but {node} is eligible: without it nobody would answer; --force drains it all the same"
+            )
+        await self._drains.drain(node, request.author, self._rooms.clock.now())
+        return pb.DrainNodeResponse()
+
+    @answered
+    async def ResumeNode(
+        self, request: pb.ResumeNodeRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ResumeNodeResponse:
+        """Take the key away."""
+        await self._drains.resume(self._known(request.node))
+        return pb.ResumeNodeResponse()
+
+    def _known(self, node: str) -> str:
+        await_view(self._rooms)
+        if node not in self._rooms.membership.members and node != self._rooms.name:
+            raise not_found(f"there is no node {node!r}" if node else "which node?")
+        return node
 
     def _own(self, buckets: Mapping[str, int]) -> pb.Node:
         """This node, of which more is known than its presence says."""

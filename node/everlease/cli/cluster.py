@@ -15,9 +15,9 @@ from rich.text import Text
 
 from everlease.cli.connect import Output, with_server
 from everlease.cli.output import Column, Format, console, plain, table_of, write
-from everlease.cli.values import STATE_STYLES, duration_text, enum_text, seconds_of, time_text
+from everlease.cli.values import STATE_STYLES, author, duration_text, enum_text, seconds_of, time_text
 from everlease.client import Client, Unreachable
-from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, Node, NodeState
+from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, Node, NodeState, StoreMember
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -55,9 +55,22 @@ def status_row(status: ClusterStatus) -> dict[str, Any]:
         "echo_age": seconds_of(status.echo_age),
         "leases": status.leases,
         "nodes": [node_row(node) for node in status.nodes],
-        "members": [
-            {"endpoint": each.endpoint, "up": each.up, "latency": seconds_of(each.latency)} for each in status.members
-        ],
+        "members": [member_row(each) for each in status.members],
+        "keeper": status.keeper,
+        "store_trouble": status.store_trouble,
+        "quota_bytes": status.store_quota_bytes,
+    }
+
+
+def member_row(member: StoreMember) -> dict[str, Any]:
+    """A member of the store as programs get it."""
+    return {
+        "endpoint": member.endpoint,
+        "up": member.up,
+        "latency": seconds_of(member.latency),
+        "size_bytes": member.size_bytes,
+        "alarms": list(member.alarms),
+        "version": member.version,
     }
 
 
@@ -82,6 +95,9 @@ _MEMBERS = (
     Column("STORE MEMBER", plain("endpoint")),
     Column("STATE", lambda row: "[green]up[/]" if row["up"] else "[red]down[/]"),
     Column("COMMIT", lambda row: duration_text(row["latency"]) if row["latency"] else "", right=True),
+    Column("SIZE", lambda row: f"{row['size_bytes'] / (1 << 20):,.1f} MiB" if row["size_bytes"] else "", right=True),
+    Column("VERSION", plain("version")),
+    Column("ALARMS", plain("alarms")),
 )
 
 
@@ -94,6 +110,8 @@ def _picture(row: Mapping[str, Any]) -> Group:
     parts: list[Any] = [Text(head), Text()]
     if row["config_error"]:
         parts.insert(1, Text(f"The newest configuration was not loaded: {row['config_error']}", style="red"))
+    if row["store_trouble"]:
+        parts.insert(1, Text(f"The store: {row['store_trouble']}", style="red"))
     parts += [table_of(_NODES, row["nodes"]), Text(), table_of(_MEMBERS, row["members"])]
     return Group(*parts)
 
@@ -118,6 +136,26 @@ def status(
         console().print(_picture(row))
     else:
         write(row["nodes"] if output is Format.CSV else row, output)
+
+
+@app.command()
+@with_server
+def drain(
+    client: Client,
+    node: Annotated[str, typer.Argument(help="The node's name.")],
+    force: Annotated[bool, typer.Option("--force", help="Even if nobody is left to serve.")] = False,
+) -> None:
+    """Let the others serve a node's clients, until it is resumed; it may be restarted meanwhile."""
+    client.drain_node(node, author=author(), force=force)
+    console().print(f"{escape(node)} is drained; `everlease cluster resume {escape(node)}` ends it")
+
+
+@app.command()
+@with_server
+def resume(client: Client, node: Annotated[str, typer.Argument(help="The node's name.")]) -> None:
+    """Let a drained node serve again."""
+    client.resume_node(node)
+    console().print(f"{escape(node)} serves again")
 
 
 def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:

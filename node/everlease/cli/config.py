@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 
 from everlease.cli.connect import USAGE, Output, fail, line_of, refuse, with_server
 from everlease.cli.output import Format, write
-from everlease.cli.values import time_text
+from everlease.cli.values import author, time_text
 from everlease.client import Client, Problem, Refused
 from everlease.config.load import InvalidDocument, load
 from everlease.config.schema import json_schema
@@ -56,7 +54,7 @@ def apply(
     problems = client.validate_config(text).problems
     if problems:
         _refuse(file, tuple(Problem(each.path, each.line, each.message) for each in problems))
-    request = ApplyConfigRequest(document=text, validate_only=dry_run, force=force, comment=comment, author=_author())
+    request = ApplyConfigRequest(document=text, validate_only=dry_run, force=force, comment=comment, author=author())
     if expect_revision is not None:
         request.expect_revision = expect_revision
     try:
@@ -114,14 +112,6 @@ def _refuse(file: Path, problems: tuple[Problem, ...]) -> None:
     for each in problems:
         typer.echo(line_of(each, str(file)), err=True)
     refuse(f"{file} has {_count(len(problems), 'problem')}")
-
-
-def _author() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a uid without a name, as in many containers
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _tell(answer: ApplyConfigResponse, *, dry_run: bool) -> None:

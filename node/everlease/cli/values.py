@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from datetime import UTC, datetime
 from typing import Final
 
@@ -51,3 +53,12 @@ def duration_text(seconds: float) -> str:
             parts.append(f"{rest // size}{unit}")
             rest %= size
     return " ".join(parts[:2])
+
+
+def author() -> str:
+    """Who gives this command, for the records: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a uid without a name, as in many containers
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -155,6 +155,15 @@ class Client:
         """The cluster as this node sees it."""
         return self._call(self._cluster.GetStatus, cluster_service_pb2.GetStatusRequest())
 
+    def drain_node(self, node: str, *, author: str = "", force: bool = False) -> None:
+        """A node serves nobody from now on."""
+        request = cluster_service_pb2.DrainNodeRequest(node=node, author=author, force=force)
+        self._call(self._cluster.DrainNode, request)
+
+    def resume_node(self, node: str) -> None:
+        """It serves again."""
+        self._call(self._cluster.ResumeNode, cluster_service_pb2.ResumeNodeRequest(node=node))
+
     def explain(self, request: explain_service_pb2.ExplainRequest) -> explain_service_pb2.ExplainResponse:
         """What a client would get, and why."""
         return self._call(self._explain.Explain, request)
