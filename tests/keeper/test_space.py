@@ -18,6 +18,7 @@ from everlease.runtime.keeper.space import (
     next_step,
     why_not,
 )
+from everlease.runtime.keeper.trail import SHARE, STRIDE
 from keeper.looks import HEAD, MIB, NOW, ask, look, member, quiet
 
 FULL = {"size": 1010 * MIB, "in_use": 40 * MIB}
@@ -57,6 +58,22 @@ def test_history_that_fills_a_quarter_of_the_smallest_quota_is_compacted_sooner(
             assert 1000 + second - 30 <= step.revision <= 1000 + second - 25
             return
     raise AssertionError("never compacted")
+
+
+def test_history_that_overflows_its_share_does_not_wait_for_the_minute() -> None:
+    memory, kept, waits = SpaceMemory(), [], []
+    for second in range(120):  # 10 MiB a second through a quota of 400 MiB; what is compacted is free at once
+        history = 10 * (1000 + second - memory.compacted) if memory.compacted else 10 * second
+        small = {"quota": 400 * MIB, "size": 200 * MIB, "in_use": (40 + history) * MIB}
+        facts = look(*(member(number, **small) for number in (1, 2, 3)), now=NOW + second, head=1000 + second)
+        step = ask(facts, memory)
+        if isinstance(step, Compact):
+            waits.append(facts.now - memory.compacted_at)
+            memory.compacted_to(step.revision, facts.now)
+            kept.append(history)
+    assert len(kept) > 15
+    assert max(kept[1:]) <= 400 * (SHARE + STRIDE) + 10
+    assert min(waits[2:]) >= 4
 
 
 def test_what_is_compacted_already_is_not_compacted_again() -> None:

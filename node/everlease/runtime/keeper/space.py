@@ -160,7 +160,8 @@ def _prevent(facts: Facts, memory: SpaceMemory) -> Step | None:
 
 
 def _compact(facts: Facts, memory: SpaceMemory, pressed: bool) -> Step | None:
-    if facts.now - memory.compacted_at < (PRESSED_EVERY if pressed else COMPACT_EVERY):
+    waited = facts.now - memory.compacted_at >= (PRESSED_EVERY if pressed else COMPACT_EVERY)
+    if not waited and not memory.trail.overflows(memory.compacted, facts.quota):
         return None
     target = memory.trail.target(facts.now, PRESSED_MARGIN if pressed else MARGIN, facts.quota)
     if target <= memory.compacted:
