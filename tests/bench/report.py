@@ -75,9 +75,10 @@ def _starts(starts: Sequence[Start]) -> list[Promise]:
     for start in starts:
         if aim := AIMS.get(start.leases):
             text = f"{start.leases:,} leases: ready in {aim.ready_s:.0f} s, {aim.resident_mb:.0f} MB, no stall over"
-            measured = (start.ready_s, start.resident_mb, start.longest_stall_ms)
+            stall = max(start.longest_stall_ms, start.reload_stall_ms)
+            measured = (start.ready_s, start.resident_mb, stall)
             kept = all(value <= most for value, most in zip(measured, astuple(aim), strict=True))
-            said = f"{start.ready_s:.1f} s, {start.resident_mb:.0f} MB, {start.longest_stall_ms:.0f} ms"
+            said = f"{start.ready_s:.1f} s, {start.resident_mb:.0f} MB, {stall:.0f} ms"
             found.append(Promise(f"{text} {aim.stall_ms:.0f} ms", said, kept))
     return found
 
@@ -129,7 +130,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _start_table(starts: Sequence[Start]) -> Table:
-    table = Table(title="A node that starts on a full store")
+    table = Table(title="A node that starts on a full store, and reads it again, beside two others and three members")
     for title in (
         "leases",
         "ready s",
@@ -139,6 +140,9 @@ def _start_table(starts: Sequence[Start]) -> Table:
         "noise ms",
         "CPU s",
         "one member's file MB",
+        "reload s",
+        "longest stall ms",
+        "noise ms",
     ):
         table.add_column(title, justify="right")
     for start in starts:

@@ -1,18 +1,21 @@
-"""A node that starts on a full store: how soon it would answer, what it holds in memory, and whether its loop stalls.
+"""A node that starts on a full store: how soon it would answer, what it holds in memory, and whether its loop stalls;
+then the same node, serving, reads the whole store again because it was compacted under its watch.
 
 The stall is seen from outside: /healthz is asked every few milliseconds while the node loads, and the longest wait for
-an answer is an upper bound, for it holds the machine's own scheduling too. How much that may be is shown by `noise`:
-the most by which the asking thread itself woke up too late.
+an answer is an upper bound, for it holds the machine's own scheduling too: nodes and members share its cores. How much
+that may be is shown by `noise`: the most by which the asking thread itself woke up too late.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +31,10 @@ _SETTLE_S, _IDLE = 120, 0.5  # after the fill the other nodes work off their wat
 
 @dataclass(frozen=True)
 class Start:
-    """One node started on `leases` records. Seconds, MB (10^6 bytes), milliseconds; `store_mb` is one member's file."""
+    """One node started on `leases` records. Seconds, MB (10^6 bytes), milliseconds; `store_mb` is one member's file.
+
+    cpu_s: of the start alone; reload_s: from when the node was let go on until it had listed everything again.
+    """
 
     leases: int
     ready_s: float
@@ -38,6 +44,9 @@ class Start:
     noise_ms: float
     cpu_s: float
     store_mb: float
+    reload_s: float
+    reload_stall_ms: float
+    reload_noise_ms: float
 
 
 @dataclass(frozen=True)
@@ -66,16 +75,51 @@ def measure(system: Everlease, host: Host, leases: int) -> Start:
                 raise LabError(f"not ready after {_READY_S} s on {leases} leases:\n{process.tail()}")
             time.sleep(0.01)
         ready = time.monotonic() - begun
+    cpu_s = usage.cpu_seconds(process.pid)
+    resident_mb, peak_mb = usage.megabytes(process.pid), usage.megabytes(process.pid, "VmHWM")
+    reload_s, again = _reload(system, host, process)
     return Start(
         leases=leases,
         ready_s=ready,
-        resident_mb=usage.megabytes(process.pid),
-        peak_mb=usage.megabytes(process.pid, "VmHWM"),
+        resident_mb=resident_mb,
+        peak_mb=peak_mb,
         longest_stall_ms=watch.longest * 1e3,
         noise_ms=watch.noise * 1e3,
-        cpu_s=usage.cpu_seconds(process.pid),
+        cpu_s=cpu_s,
         store_mb=system.store_bytes() / 1e6,
+        reload_s=reload_s,
+        reload_stall_ms=again.longest * 1e3,
+        reload_noise_ms=again.noise * 1e3,
     )
+
+
+def _reload(system: Everlease, host: Host, process: Process) -> tuple[float, _Watch]:
+    """Seconds in which a serving node lists everything again, and how its loop did meanwhile."""
+    etcd, before = system.members, host.place.call(_reloads)
+    process.pause()
+    for number in range(len(etcd.members)):  # wherever its watch is, it breaks
+        etcd.kill(number)
+        etcd.start_member(number)
+        etcd.wait_healthy(_SETTLE_S)
+    revision = json.loads(etcd.etcdctl("get", "/", "--write-out=json"))["header"]["revision"]
+    etcd.etcdctl("compact", str(revision))
+    process.resume()
+    begun = time.monotonic()
+    host.place.call(_reloads)  # what the pause left to do is not the listing's doing
+    with _Watch(host) as watch:
+        wait_until(lambda: host.place.call(_reloads) > before, _READY_S, "the node has listed everything again")
+    return time.monotonic() - begun, watch
+
+
+def _reloads() -> int:
+    """How often the node has read its view again."""
+    connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=10)
+    with closing(connection):
+        connection.request("GET", "/metrics")
+        found = re.search(rb"^everlease_view_reloads_total (\d+)", connection.getresponse().read(), re.MULTILINE)
+    if found is None:
+        raise LabError("the node does not tell how often it read its view again")
+    return int(found[1])
 
 
 def _fill(host: Host, leases: int, folder: Path) -> None:

@@ -180,6 +180,13 @@ class Everlease:
         """Whether the node of a host has not ended."""
         return self._nodes[f"node{number}"].returncode is None
 
+    @property
+    def members(self) -> EtcdCluster:
+        """The store, while the system runs."""
+        if self.etcd is None:
+            raise LabError("etcd does not run")
+        return self.etcd
+
     def end_node(self, number: int) -> None:
         """SIGTERM to one node; the others go on."""
         self._nodes.pop(f"node{number}").stop()

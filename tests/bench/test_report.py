@@ -58,8 +58,10 @@ def test_without_everlease_nothing_is_claimed() -> None:
 
 @pytest.mark.parametrize(("stall", "expected"), [(19.0, True), (21.0, False)])
 def test_a_start_is_judged_by_time_memory_and_stall(stall: float, expected: bool) -> None:
-    start = Start(1_000_000, 14.0, 590.0, 595.0, stall, 1.0, 9.0, 600.0)
+    start = Start(1_000_000, 14.0, 590.0, 595.0, stall, 1.0, 9.0, 600.0, 5.0, 3.0, 1.0)
     assert list(kept(starts=(start,)).values()) == [expected]
+    again = replace(start, longest_stall_ms=3.0, reload_stall_ms=stall)
+    assert list(kept(starts=(again,)).values()) == [expected]
 
 
 def test_the_table_and_the_document_hold_every_system(tmp_path: Path) -> None:
