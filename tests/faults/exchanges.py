@@ -18,6 +18,9 @@ from faults.history.events import Packet
 SILENT = 1.0
 """Seconds without a word, before or after, in which a server is dead, deaf or mute: it answers 60 clients a second."""
 
+SAME = 0.5
+"""Seconds in which a second REQUEST is no second try: a client that was just renewing has lost power, and reboots."""
+
 NEW, KNOWN = "new", "known"
 
 
@@ -25,8 +28,9 @@ NEW, KNOWN = "new", "known"
 class Exchange:
     """One client's one attempt. Times in UTC seconds; bound: when the ACK came, 0 = it did not.
 
-    server: whom it asked alone (a renewal by unicast), "" = everybody. alone: and that server answered
-    nobody at all just then: that DHCP leaves such a client to wait, and to its rebinding, is not the service's.
+    requested: when its last REQUEST left. server: whom it asked alone (a renewal by unicast), "" = everybody. alone:
+    and that server answered nobody at all just then: that DHCP leaves such a client to wait, and to its rebinding, is
+    not the service's.
     """
 
     mac: str
@@ -37,6 +41,7 @@ class Exchange:
     naks: int = 0
     bound: float = 0.0
     server: str = ""
+    requested: float = 0.0
     alone: bool = False
 
     @property
@@ -56,8 +61,7 @@ def read(packets: Iterable[Packet]) -> list[Exchange]:
             if exchange is None or exchange.bound:
                 exchange = running[packet.mac] = _begin(packet)
                 told.append(exchange)
-            exchange.discovers += packet.kind == "DISCOVER"
-            exchange.requests += packet.kind == "REQUEST"
+            _count(exchange, packet)
         elif packet.is_reply:
             spoke[packet.server].append(packet.at)
             if exchange is not None and not exchange.bound:
@@ -71,6 +75,14 @@ def _begin(packet: Packet) -> Exchange:
     kind = NEW if packet.kind == "DISCOVER" else KNOWN
     server = packet.destination if packet.destination != "255.255.255.255" else ""
     return Exchange(packet.mac, kind, packet.at, server=server)
+
+
+def _count(exchange: Exchange, packet: Packet) -> None:
+    if packet.kind == "DISCOVER":
+        exchange.discovers += 1
+    elif packet.at - exchange.requested > SAME:
+        exchange.requests += 1
+        exchange.requested = packet.at
 
 
 def _answer(exchange: Exchange, packet: Packet) -> None:

@@ -29,6 +29,11 @@ def test_each_copy_of_either_message_is_a_try_more_and_a_relays_copy_is_none() -
     assert told.tries == 3
 
 
+def test_a_client_that_reboots_while_it_renews_has_not_asked_twice() -> None:
+    (told,) = exchanges.read([said(1, "REQUEST", to=SERVER), said(1.01, "REQUEST"), said(1.02, "ACK")])
+    assert told.tries == 1
+
+
 def test_what_a_bound_client_asks_is_another_exchange_and_an_unanswered_one_stays_open() -> None:
     first, second = exchanges.read([said(1, "DISCOVER"), said(2, "ACK"), said(9, "REQUEST", to=SERVER)])
     assert (second.kind, second.server, second.bound) == (KNOWN, SERVER, 0.0)

@@ -82,7 +82,7 @@ class Disk:
     def mend(self) -> None:
         """Check it and mount it anew; nobody may use it."""
         run(["umount", str(self.path)])
-        run(["e2fsck", "-fy", str(self._image)])
+        run(["sh", "-c", f'e2fsck -fy "{self._image}" || [ $? = 1 ]'])  # 1: errors were found, and corrected
         self._mount()
 
     def close(self) -> None:

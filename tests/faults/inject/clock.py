@@ -17,7 +17,7 @@ from faults.stage import Stage
 _LIBRARIES = "/usr/lib/*/faketime/libfaketime.so.1"
 _TOLD = "faketime"
 READ_EVERY = 1
-"""Seconds between two looks of a node's libfaketime at what its clock shall be; reading it each time stalls the node."""
+"""Seconds between two looks of libfaketime at what the clock shall be; reading it each time would stall the node."""
 
 
 def environment(folder: Path, number: int) -> dict[str, str]:
