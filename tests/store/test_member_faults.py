@@ -171,6 +171,19 @@ def test_f9_a_leader_whose_disk_is_frozen_costs_one_election(
 
 @pytest.mark.slow
 @pytest.mark.root
+def test_f9_a_follower_whose_disk_is_frozen_costs_a_hedge_and_the_watch_moves(
+    lab: Lab, disk: Disk, tmp_path: Path
+) -> None:
+    network = Network(lab, DEFAULT, disk)
+    network.lead(1)
+    lab.on_close(disk.thaw)
+    trial = network.trial(0, tmp_path)
+    disk.freeze()
+    trial.judge(bound=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.root
 @TIMERS
 def test_f4_a_leader_that_is_cut_off_costs_one_election(lab: Lab, tmp_path: Path, options: EtcdOptions) -> None:
     network = Network(lab, options)
@@ -187,6 +200,19 @@ def test_f5_a_follower_behind_a_one_way_partition_costs_a_hedge(lab: Lab, tmp_pa
     network = Network(lab, DEFAULT)
     trial = network.trial(1, tmp_path)
     network.drop(1, hook, 'iifname "eth0"' if hook == "input" else 'oifname "eth0"')
+    trial.judge()
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@TIMERS
+@pytest.mark.parametrize("hook", ["input", "output"])
+def test_f5_a_leader_behind_a_one_way_partition_costs_one_election(
+    lab: Lab, tmp_path: Path, hook: str, options: EtcdOptions
+) -> None:
+    network = Network(lab, options)
+    trial = network.trial(0, tmp_path)
+    network.drop(0, hook, 'iifname "eth0"' if hook == "input" else 'oifname "eth0"')
     trial.judge()
 
 

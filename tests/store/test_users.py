@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
@@ -95,6 +96,17 @@ async def test_a_change_of_roles_costs_no_commit(guarded: EtcdCluster) -> None:
         assert (await store.batch(request(KEYS, grant(A + number, b"\x01%d" % number)), 5.0)).results[0].succeeded
         words = ("role", "grant-permission", "lease", "readwrite", f"/other{number}/", "--prefix=true")
         await asyncio.to_thread(guarded.etcdctl, *root, *words)
+    await store.close()
+
+
+async def test_who_may_not_read_does_not_sign_in_again_and_again(guarded: EtcdCluster) -> None:
+    store = EtcdStore(guarded.endpoints, Credentials(username="node", password="word"))
+    asked = counted(store)
+    started = time.monotonic()
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            await anext(aiter(store.watch(b"/forbidden/", b"/forbidden0", 1)))
+    assert len(asked) <= 2 + time.monotonic() - started
     await store.close()
 
 

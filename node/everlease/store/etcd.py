@@ -44,6 +44,9 @@ LEAVE_AFTER = 10.0
 PAPERS_EVERY = 10.0
 """Seconds between two looks at the files of certificates: a leaf is replaced days before it ends."""
 
+SIGN_IN_EVERY = 1.0
+"""Seconds from one token to the next."""
+
 LOOK_EVERY = 0.25
 """Seconds between two looks at the health of the member that a silent watch is on."""
 
@@ -75,6 +78,7 @@ class EtcdStore:
         self._leadership = Leadership()
         self._reports: dict[str, Report] = {}
         self._token = ""
+        self._signed_in = -math.inf
         self._signing_in: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
@@ -194,7 +198,7 @@ class EtcdStore:
             if not _is_cancelled():
                 raise Unavailable(f"{member}: the connection was given up") from cancelled
             if tell:  # its caller has the answer of another one
-                self._members.outrun(member, self._clock() - started, self._clock())
+                self._members.outrun(member, self._clock() - started)
             raise
         if tell:
             self._members.answered(member, self._clock() - started)
@@ -211,12 +215,14 @@ class EtcdStore:
         await asyncio.shield(self._signing_in)
 
     async def _authenticate(self, member: str, deadline: float) -> None:
+        # A password costs etcd a tenth of a second to check, and who may not do a thing may not do it signed in anew.
+        await asyncio.sleep(self._signed_in + SIGN_IN_EVERY - self._clock())
         request = pb.AuthenticateRequest(name=self._credentials.username, password=self._credentials.password)
         try:
             answer = await self._channels[member].authenticate(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
             raise Unavailable(f"authentication: {error.details()}") from error
-        self._token = answer.token
+        self._token, self._signed_in = answer.token, self._clock()
 
     async def _first(self, deadline: float, ask: Callable[[str, float], Any]) -> Any:
         """Ask the members one after the other until one answers; the deadline is for all of them together."""
@@ -270,7 +276,7 @@ class EtcdStore:
             member, lambda channel: channel.status, request, deadline, tell=False
         )
         if self._leadership.heard(member, answer):
-            self._members.follows(member, self._clock())
+            self._members.follows(member)
         return answer
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
@@ -320,7 +326,7 @@ class EtcdStore:
 
     def _lost_watch(self, member: str, error: grpc.aio.AioRpcError) -> None:
         if "no leader" in (error.details() or ""):  # an election, or a member that is cut off: a probe will tell
-            self._members.outrun(member, 0.0, self._clock())
+            self._members.outrun(member, 0.0)
         else:
             self._members.missed(member, 0.0, self._clock())
 

@@ -27,14 +27,17 @@ SHORTEST_EJECTION, LONGEST_EJECTION = 1.0, 30.0
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row; missed: when last."""
+    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row.
+
+    missed, probed: when it did not answer last, and when it was asked for a proof, or was found to need none.
+    """
 
     latency: float = 0.01
     misses: int = 0
     missed: float = float("-inf")
     proofs: int = 0
     ejected: bool = False
-    next_probe: float = float("-inf")
+    probed: float = float("-inf")
     patience: float = SHORTEST_EJECTION
 
 
@@ -76,18 +79,18 @@ class Members:
             health.ejected, health.patience, health.proofs = False, SHORTEST_EJECTION, 0
         health.misses = 0
 
-    def outrun(self, name: str, seconds: float, now: float) -> None:
+    def outrun(self, name: str, seconds: float) -> None:
         """Another member answered before it: it would have needed more than `seconds`. That is no miss."""
         health = self._health[name]
         self._slow_down(health, seconds)
         if not health.ejected:
-            health.next_probe = now
+            health.probed = float("-inf")
 
-    def follows(self, name: str, now: float) -> None:
+    def follows(self, name: str) -> None:
         """It names a new leader: what it missed was the old one's fault, and it belongs to a majority."""
         health = self._health[name]
         if health.ejected:
-            health.next_probe = now
+            health.probed = float("-inf")
         else:
             health.misses = 0
 
@@ -104,7 +107,7 @@ class Members:
             health.patience = min(2 * health.patience, LONGEST_EJECTION)
         elif health.misses >= MISSES_TO_EJECT:
             health.ejected = True
-        health.next_probe = now + health.patience if health.ejected else now
+        health.probed = now if health.ejected else float("-inf")
 
     @staticmethod
     def _slow_down(health: Health, seconds: float) -> None:
@@ -112,8 +115,12 @@ class Members:
 
     def to_probe(self, now: float) -> list[str]:
         """Members to ask something harmless now; each is told once, and then when it is due again."""
-        due = [name for name, health in self._health.items() if now >= health.next_probe]
+        due = [name for name, health in self._health.items() if now - health.probed >= _wait(health)]
         for name in due:
-            health = self._health[name]
-            health.next_probe = now + (health.patience if health.ejected and not health.proofs else PROBE_EVERY)
+            self._health[name].probed = now
         return due
+
+
+def _wait(health: Health) -> float:
+    """Seconds between two probes; who has begun to prove itself need not wait for its next chance."""
+    return health.patience if health.ejected and not health.proofs else PROBE_EVERY
