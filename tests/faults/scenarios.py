@@ -16,6 +16,9 @@ from faults.stage import Stage
 Inject = Callable[[Stage, int], AbstractContextManager[None]]
 
 
+STARTS = 20.0
+"""Seconds in which a node that was started serves, also on a machine that has other things to do."""
+
 HOST = 3.5
 """Seconds in which the loss of a whole host may be felt: it is a member's fault and a node's at once, and the others
 count the node's silence only when their own presence comes back, which waits for the member's election."""
@@ -82,7 +85,7 @@ SCENARIOS = [
     Scenario("F15", "a node reads nothing for 15 s", on_node(process.node_stopped), hold=15.0),
     Scenario("F16", "what a standing node has not seen is compacted", on_node(store.compacted_under_the_watch)),
     Scenario("F17", "a node's connections are half open", on_node(network.half_open), hold=16.0),
-    Scenario("F20", "a node is killed", on_node(process.node_killed), short=True),
+    Scenario("F20", "a node is killed", on_node(process.node_killed), settle=STARTS, short=True),
     Scenario(
         "F21",
         "a node is stopped for twice a lease",
@@ -108,7 +111,11 @@ SCENARIOS = [
     Scenario("F29-down", "a node's clients' link has no carrier", on_node(network.clients_side_down)),
     Scenario("F29-gone", "a node's interface is deleted and made again", on_node(network.interface_gone)),
     Scenario(
-        "F30", "one of the two nodes that a relay sends to is killed", on_node(process.node_killed), relayed_to=(0, 1)
+        "F30",
+        "one of the two nodes that a relay sends to is killed",
+        on_node(process.node_killed),
+        relayed_to=(0, 1),
+        settle=STARTS,
     ),
     Scenario("F31", "a node sleeps while the configuration changes", on_node(configuration.changed_behind)),
 ]

@@ -21,7 +21,7 @@ from faults.history.check import check
 from faults.inject import clock, disk, network, process, store
 from faults.inject.process import wait_serving
 from faults.load import Load
-from faults.scenarios import on_follower, on_leader, on_node
+from faults.scenarios import STARTS, on_follower, on_leader, on_node
 from faults.stage import Stage
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
@@ -77,7 +77,7 @@ def test_random_faults_break_nothing_and_leave_nothing_behind(lab: Lab, seconds:
     time.sleep(STAY)
     before = usage.measure(stage)
     _inject(stage, random.Random(seed), time.time() + seconds)
-    wait_serving(stage, runner.HEALTHY)
+    wait_serving(stage, STARTS)
     time.sleep(runner.TAKEOVER)
     calm = time.time()
     time.sleep(CALM)
@@ -100,5 +100,5 @@ def _inject(stage: Stage, chance: random.Random, until: float) -> None:
         print(f"{name} ...", flush=True)
         with stage.recorder.fault(name.split()[0], name), FAULTS[name](stage):
             time.sleep(chance.uniform(*LASTS))
-        wait_serving(stage, runner.HEALTHY)
+        wait_serving(stage, STARTS)
         wait_until(lambda: time.time() >= began + EVERY, EVERY, "the next fault's time")
