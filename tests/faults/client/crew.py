@@ -61,6 +61,7 @@ class Crew:
         self._held: dict[bytes, int] = {}
         self._residents: list[Person] = []
         self._next = 0.0
+        self._leaving = False
 
     # --- what is to happen --------------------------------------------------------------------------------------------
 
@@ -68,7 +69,8 @@ class Crew:
         """Let the residents come, then whoever the plan's rates bring."""
         for number in range(self.plan.residents):
             at = now + self.plan.arrive * number / self.plan.residents
-            self._at(at, lambda at: self._residents.append(self._arrive(at, resident=True)))
+            self._at(at, self._move_in)
+        self._next = now
         self._at(now, self._next_arrival)
         if self.plan.reboots and self.plan.residents:
             self._at(now + self.plan.arrive + 1 / self.plan.reboots, self._next_reboot)
@@ -88,7 +90,7 @@ class Crew:
 
     def leave(self, now: float) -> None:
         """Everybody gives the address back and goes; nobody comes any more."""
-        self.rate = 0.0
+        self.rate, self._leaving = 0.0, True
         for number, person in enumerate(list(self._people.values())):
             self._at(now + number / 500, partial(self._go, person, True))
 
@@ -106,6 +108,10 @@ class Crew:
         heapq.heappush(self._heap, (time, next(self._turns), act))
 
     # --- coming and going ---------------------------------------------------------------------------------------------
+
+    def _move_in(self, now: float) -> None:
+        if not self._leaving:
+            self._residents.append(self._arrive(now, resident=True))
 
     def _next_arrival(self, now: float) -> None:
         if self.rate > 0:
