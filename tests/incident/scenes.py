@@ -48,7 +48,7 @@ class Acts:
         return range(-self.before, self.fault + self.after)
 
 
-WHOLE, SHORT = Acts(4, 16, 7), Acts(2, 8, 0)
+WHOLE, SHORT = Acts(4, 16, 7), Acts(2, 7, 0)
 
 SYSTEMS: dict[str, Callable[[Wires, Path], Service]] = {
     "kea": lambda wires, folder: KeaPair(wires.servers[:2], folder),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from bench.systems import Everlease, Kea
 from bench.wires import Host
@@ -20,47 +20,21 @@ FAULTS: dict[str, tuple[Callable[[Disk], None], Callable[[Disk], None]]] = {
 """Each by what it does and what ends it. Frozen is fsfreeze: every write waits, as for a backup that holds a lock."""
 
 
-class Service(Protocol):
+class Service:
     """A service on hosts, inside a `with` block: started afresh, every server's storage on a disk of its own."""
-
-    roles: tuple[str, ...]
-
-    def __enter__(self) -> Self:
-        """Start, and wait until it would answer."""
-        ...
-
-    def __exit__(self, *error: object) -> None:
-        """Thaw, end everything and remove disks and data."""
-        ...
-
-    def servers(self) -> list[str]:
-        """The address of each."""
-        ...
-
-    def host(self, role: str) -> int:
-        """The number of the server that has a role now."""
-        ...
-
-    def disk(self, number: int) -> Disk:
-        """Where a server keeps what must not be lost."""
-        ...
-
-    def revive(self) -> list[str]:
-        """Start again what ended by itself, as a supervisor does, and say what that was."""
-        ...
-
-
-class _OnDisks:
-    """What both have in common."""
 
     def __init__(self, hosts: list[Host], folder: Path) -> None:
         self._hosts, self._folder = hosts, folder
         self._stack = ExitStack()
         self._disks: list[Disk] = []
 
-    def _make_disks(self) -> list[Path]:
-        self._disks = [self._stack.enter_context(Disk(self._folder, host.place.label)) for host in self._hosts]
-        return [disk.path for disk in self._disks]
+    def __enter__(self) -> Self:
+        with ExitStack() as on_failure:
+            on_failure.push(self.__exit__)
+            self._disks = [self._stack.enter_context(Disk(self._folder, host.place.label)) for host in self._hosts]
+            self._start([disk.path for disk in self._disks])
+            on_failure.pop_all()
+        return self
 
     def __exit__(self, *error: object) -> None:
         for disk in self._disks:
@@ -68,52 +42,48 @@ class _OnDisks:
         self._stack.close()
 
     def servers(self) -> list[str]:
-        """In the order of the hosts."""
+        """The address of each, in the order of the hosts."""
         return [host.address for host in self._hosts]
 
     def disk(self, number: int) -> Disk:
-        """Of a host."""
+        """Where the server of a host keeps what must not be lost."""
         return self._disks[number]
 
+    def host(self, role: str) -> int:
+        """The number of the host that has a role now."""
+        raise NotImplementedError
 
-class KeaPair(_OnDisks):
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as a supervisor does, and say what that was."""
+        raise NotImplementedError
+
+    def _start(self, disks: list[Path]) -> None:
+        """Start every server with its storage on its disk, and wait until it would answer."""
+        raise NotImplementedError
+
+
+class KeaPair(Service):
     """The primary answers; it tells the standby of every lease before it sends the ACK."""
 
-    roles = ("primary", "standby")
-
-    def __enter__(self) -> Self:
-        with ExitStack() as on_failure:
-            on_failure.push(self.__exit__)
-            self._kea = Kea(self._hosts, self._folder / "kea", self._make_disks())
-            self._stack.enter_context(self._kea)
-            on_failure.pop_all()
-        return self
+    _ROLES = ("primary", "standby")
 
     def host(self, role: str) -> int:
         """As configured."""
-        return self.roles.index(role)
+        return self._ROLES.index(role)
 
     def revive(self) -> list[str]:
         """Servers, by their roles."""
         ended = [number for number in range(len(self._hosts)) if not self._kea.running(number)]
         for number in ended:
             self._kea.start_server(number)
-        return [self.roles[number] for number in ended]
+        return [self._ROLES[number] for number in ended]
+
+    def _start(self, disks: list[Path]) -> None:
+        self._kea = self._stack.enter_context(Kea(self._hosts, self._folder / "kea", disks))
 
 
-class ThreeNodes(_OnDisks):
+class ThreeNodes(Service):
     """A node and an etcd member on each host; each node answers its share of the clients."""
-
-    roles = ("leader", "follower")
-
-    def __enter__(self) -> Self:
-        with ExitStack() as on_failure:
-            on_failure.push(self.__exit__)
-            disks = self._make_disks()
-            self._everlease = Everlease(self._hosts, self._folder / "everlease", len(self._hosts), disks)
-            self._stack.enter_context(self._everlease)
-            on_failure.pop_all()
-        return self
 
     def host(self, role: str) -> int:
         """Of etcd's leader just now, or the one after it."""
@@ -135,3 +105,7 @@ class ThreeNodes(_OnDisks):
         if self._everlease.etcd is None:
             raise LabError("Everlease was not started")
         return self._everlease.etcd
+
+    def _start(self, disks: list[Path]) -> None:
+        everlease = Everlease(self._hosts, self._folder / "everlease", len(self._hosts), disks)
+        self._everlease = self._stack.enter_context(everlease)

@@ -14,10 +14,11 @@ PRIMARY, STANDBY = 0x0A400001, 0x0A400002
 ALICE, BOB = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
 
 
-def seen(at: float, kind: int, client: bytes, xid: int = 1, **fields: int) -> Captured:
-    source = fields.pop("source", 0)
+def seen(
+    at: float, kind: int, client: bytes, xid: int = 1, *, source: int = 0, ciaddr: int = 0, yiaddr: int = 0
+) -> Captured:
     op = v4.BOOTREPLY if kind in (v4.OFFER, v4.ACK, v4.NAK) else v4.BOOTREQUEST
-    packet = v4.Packet(op=op, xid=xid, chaddr=client, options={53: bytes([kind])}, **fields)
+    packet = v4.Packet(op=op, xid=xid, chaddr=client, ciaddr=ciaddr, yiaddr=yiaddr, options={53: bytes([kind])})
     return Captured(at, False, (b"", b""), source, 0, (67, 67), b"", packet)
 
 

@@ -46,7 +46,7 @@ def test_both_were_asked_the_same_and_answered_it_before_the_fault(played: dict[
     told = played[system]
     asked = len(report.during(told)) / (told.healed - told.zero)
     assert asked == pytest.approx(RATE + RENEWALS, rel=0.05)
-    assert share(healthy(told)) >= 0.9  # a busy machine keeps some waiting; none of it would be no service
+    assert share(healthy(told)) >= 0.5  # a busy machine keeps some waiting, as it may; a service that is not there, all
     assert {question.renewal for question in report.during(told)} == {True, False}
     assert told.missed == 0
 
