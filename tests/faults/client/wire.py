@@ -77,8 +77,8 @@ class LinkWire:
         """A frame; to a server whose MAC was never seen it cannot leave."""
         hardware = BROADCAST_HARDWARE if to == EVERYBODY else self._servers.get(to)
         if hardware is not None:
-            addresses = (packet.ciaddr if to != EVERYBODY else 0, to)
-            self._put(from_client_port(build(v4.build(packet), (packet.chaddr, hardware), addresses, 67)))
+            ends = (packet.ciaddr, to)  # who rebinds broadcasts from its address (RFC 2131 section 4.1)
+            self._put(from_client_port(build(v4.build(packet), (packet.chaddr, hardware), ends, 67)))
 
     def receive(self, ready: socket.socket) -> Iterator[v4.Packet]:
         """Replies; ARP is answered on the way."""

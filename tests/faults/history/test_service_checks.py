@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import permutations
 
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from faults.history.checks.linear import DONE, REFUSED, linearizable
 from faults.history.events import Call, Scrape, Usage
 from faults.history.handmade import START, A, Story, X, broken, mac_of
 
@@ -117,3 +122,36 @@ def a_line_that_says(name: str) -> Story:
     story = Story()
     story.binds(A, X)
     return story.writes(f'{{"event": "declined", "client": "{name}"}}', "warning")
+
+
+@st.composite
+def short_histories(draw: st.DrawFn) -> list[Call]:
+    """Up to five calls on one key, all with answers."""
+    calls = []
+    for _ in range(draw(st.integers(0, 5))):
+        operation = draw(st.sampled_from(["read", "write", "cas"]))
+        begin, lasts = draw(st.integers(0, 6)), draw(st.integers(0, 3))
+        given_ = [draw(st.sampled_from("01")) for _ in range({"read": 0, "write": 1, "cas": 2}[operation])]
+        answers = {"read": ["", "0", "1"], "write": [""], "cas": [DONE, REFUSED]}[operation]
+        calls.append(Call(begin, begin + lasts, "k", operation, tuple(given_), draw(st.sampled_from(answers))))
+    return calls
+
+
+def explains(order: tuple[Call, ...]) -> bool:
+    """Whether this very order, one call after the other, gives these answers, and contradicts no time."""
+    value = ""
+    for number, each in enumerate(order):
+        if any(later.ended < each.at for later in order[number + 1 :]):
+            return False
+        if each.operation == "read" and each.answer != value:
+            return False
+        if each.operation == "cas" and (each.answer == DONE) != (each.given[0] == value):
+            return False
+        if each.operation == "write" or each.answer == DONE:
+            value = each.given[-1]
+    return True
+
+
+@given(short_histories())
+def test_the_search_for_an_order_finds_one_where_trying_all_orders_does(calls: list[Call]) -> None:
+    assert linearizable(calls) == any(map(explains, permutations(calls)))
