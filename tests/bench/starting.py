@@ -26,6 +26,7 @@ from everlease.lab.processes import LabError, Process, wait_until
 
 _FILL_S, _READY_S = 600, 120
 _ASK_EVERY_S = 0.002
+_SCRAPE_EVERY_S = 0.25  # each scrape takes turns of the loop, too
 _SETTLE_S, _IDLE = 120, 0.5  # after the fill the other nodes work off their watch; then they use less CPU than this
 
 
@@ -107,7 +108,8 @@ def _reload(system: Everlease, host: Host, process: Process) -> tuple[float, _Wa
     begun = time.monotonic()
     host.place.call(_reloads)  # what the pause left to do is not the listing's doing
     with _Watch(host) as watch:
-        wait_until(lambda: host.place.call(_reloads) > before, _READY_S, "the node has listed everything again")
+        what = "the node has listed everything again"
+        wait_until(lambda: host.place.call(_reloads) > before, _READY_S, what, every=_SCRAPE_EVERY_S)
     return time.monotonic() - begun, watch
 
 
