@@ -35,6 +35,9 @@ HEALTHY = 10.0
 TAKEOVER = 10.0
 """Seconds after the first takeover on a link in which a node that is mute or deaf there is passed over by all."""
 
+LIVENESS = "I18"
+"""The invariant that is about time."""
+
 ALL, TAKEN_OVER, BOUND = "all", "takeover", "bound"
 """Rules. all: every bound; takeover: all, and who is caught is said by the first takeover; bound: everybody is bound in
 the end, nobody refused, nothing broken."""
@@ -128,9 +131,10 @@ def run(stage: Stage, scenario: Scenario) -> Outcome:
 
 def judge(outcome: Outcome) -> list[str]:
     """Every bound that was missed and every promise that was broken."""
-    broken = [*map(str, check(outcome.history)), *unproved(outcome.history)]
-    late = lateness(outcome) if outcome.scenario.rule != BOUND else []
-    return [*broken, *refusals(outcome), *late, *outcome.scenario.also(outcome)]
+    timely = outcome.scenario.rule != BOUND
+    broken = [str(each) for each in check(outcome.history) if timely or each.id != LIVENESS]
+    late = lateness(outcome) if timely else []
+    return [*broken, *unproved(outcome.history), *refusals(outcome), *late, *outcome.scenario.also(outcome)]
 
 
 def refusals(outcome: Outcome) -> list[str]:
@@ -142,7 +146,7 @@ def refusals(outcome: Outcome) -> list[str]:
 
 def lateness(outcome: Outcome) -> list[str]:
     """Which of the bounds were missed."""
-    told, wrong = [each for each in outcome.exchanges if not each.alone], []
+    told, wrong = [each for each in outcome.exchanges if each.asked >= outcome.faulted and not each.alone], []
     if outcome.stall > outcome.bound:
         wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {outcome.bound} s are allowed")
     late = [each for each in told if each.tries > 1 and not outcome.disturbed(each)]
