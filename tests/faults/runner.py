@@ -146,7 +146,8 @@ def refusals(outcome: Outcome) -> list[str]:
 
 def lateness(outcome: Outcome) -> list[str]:
     """Which of the bounds were missed."""
-    told, wrong = [each for each in outcome.exchanges if each.asked >= outcome.faulted and not each.alone], []
+    wrong: list[str] = []
+    told = [each for each in outcome.exchanges if not 0 < each.bound < outcome.faulted and not each.alone]
     if outcome.stall > outcome.bound:
         wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {outcome.bound} s are allowed")
     late = [each for each in told if each.tries > 1 and not outcome.disturbed(each)]
