@@ -33,15 +33,20 @@ class Path:
         self.watch_delay = 0.0
         self.held = False
         self.watches: list[WatchCall] = []
+        self._lost: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     def there(self, callback: Callable[..., object], *args: Any) -> None:
         """Send one thing to the member."""
-        if not self.deaf:
-            self.cluster.loop.outside(self.latency(), callback, *args)
+        self._send(self.deaf, callback, args)
 
     def back(self, callback: Callable[..., object], *args: Any) -> None:
         """Send one thing to the host."""
-        if not self.mute:
+        self._send(self.mute, callback, args)
+
+    def _send(self, lost: bool, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        if lost:
+            self._lost.append((callback, args))
+        else:
             self.cluster.loop.outside(self.latency(), callback, *args)
 
     def hold(self) -> None:
@@ -66,12 +71,19 @@ class Path:
     def expire(self) -> None:
         """gRPC's keepalive has had no answer: the streams end on this side."""
         if self.cut:
+            self._lost.clear()
             for watch in list(self.watches):
                 watch.lose()
 
     def mend(self) -> None:
-        """TCP sends again what was lost."""
+        """TCP sends again what was lost; a member may do what nobody waits for any more."""
         self.deaf = self.mute = False
+        lost, self._lost = self._lost, []
+        for callback, args in lost:
+            for call in args:
+                if isinstance(call, Call):
+                    self.cluster.comes_late(call)
+            self._send(False, callback, args)
         self.flush()
 
     def latency(self) -> float:
@@ -84,12 +96,12 @@ class SimulatedChannel:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.txn = partial(self._unary, "txn")
-        self.range = partial(self._unary, "range")
-        self.compact = partial(self._unary, "compact")
-        self.status = partial(self._unary, "status")
+        self.txn = partial(self.ask, "txn")
+        self.range = partial(self.ask, "range")
+        self.compact = partial(self.ask, "compact")
+        self.status = partial(self.ask, "status")
 
-    async def _unary(
+    async def ask(
         self,
         kind: str,
         request: Any,
@@ -98,6 +110,7 @@ class SimulatedChannel:
         metadata: object = None,
         wait_for_ready: bool = False,
     ) -> Any:
+        """One call: as grpc.aio has them."""
         path, loop = self._path, self._path.cluster.loop
         coming: asyncio.Future[Any] = loop.create_future()
         call = Call(kind, request, partial(path.back, _settle, coming))

@@ -27,6 +27,7 @@ class Setting:
     loss: str = "extend-known"
     authoritative: bool = False
     nested_pass: bool = True
+    keeper: bool = True
     manners: tuple[Manner, ...] = (Manner(QUICK),)
 
     def changed(self, chance: Random) -> Setting:
@@ -48,7 +49,7 @@ def setting_of(chance: Random) -> Setting:
         Manner(QUICK if chance.random() < 0.8 else REAL, chance.choice((4, 5)), chance.random() < 0.5) for _ in range(3)
     )
     return Setting(
-        nodes=chance.choice((2, 3, 3, 3)),
+        nodes=chance.choice((2, 3, 3)),
         served=chance.choice((1, 2, 2)),
         guests=guests,
         pool=chance.choice((10, 12, 16)),
@@ -60,6 +61,7 @@ def setting_of(chance: Random) -> Setting:
         loss=chance.choice(("extend-known", "extend-known", "strict")),
         authoritative=chance.random() < 0.3,
         nested_pass=chance.random() < 0.7,
+        keeper=chance.random() < 0.6,
         manners=manners,
     )
 

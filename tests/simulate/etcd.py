@@ -73,7 +73,8 @@ class Watcher:
 class Member:
     """One etcd process. disk: seconds that an fsync takes, infinite = it never returns; apart: it reaches no other one.
 
-    applied: the last revision that it has applied; backlog: what came in while it was stopped.
+    applied: the last revision that it has applied; backlog: what came in while it was stopped; full: it has raised
+    NOSPACE; size, in_use, quota: bytes of its database; fsyncs, fsyncing: how many of its log, and their seconds.
     """
 
     name: str
@@ -83,6 +84,11 @@ class Member:
     disk: float = 0.0
     apart: bool = False
     full: bool = False
+    size: int = 400 << 20
+    in_use: int = 300 << 20
+    quota: int = QUOTA
+    fsyncs: int = 0
+    fsyncing: float = 0.0
     applied: int = 1
     stale_at: int = 0
     backlog: list[Call] = field(default_factory=list)
@@ -114,6 +120,11 @@ class Cluster:
         self.leader: Member | None = next(iter(self.members.values()))
         self.committed: Callable[[int, Events], None] = lambda _revision, _events: None
         self.noted: Callable[[str], None] | None = None
+        self._at_once: dict[str, Callable[[Member], Any]] = {
+            "status": self._status,
+            "disk": lambda member: (member.fsyncs, member.fsyncing, member.quota),
+            "members": lambda _: frozenset(each.number for each in self.members.values()),
+        }
         self._waiting: list[tuple[Member, Call]] = []
         self._limbo: list[tuple[Member, Call]] = []
         self._electing = False
@@ -186,8 +197,12 @@ class Cluster:
             call.answer(Refused("UNAVAILABLE", "connection refused"))
         elif member.frozen:
             member.backlog.append(call)
-        elif call.kind == "status":
-            call.answer(self._status(member))
+        elif call.kind in self._at_once:
+            call.answer(self._at_once[call.kind](member))
+        elif call.kind == "defragment":
+            self._defragment(member, call)
+        elif call.kind == "move":
+            self._move(member, call)
         elif call.kind == "range" and member.stale_at:
             call.answer(self._range(call.request, member.stale_at))
         else:
@@ -225,7 +240,10 @@ class Cluster:
         if call.kind == "compact":
             self._tell(member, call, self._compact(call.request))
         elif call.kind == "txn":
-            self._tell(member, call, self._txn(call.request))
+            self._tell(member, call, self._txn(member, call.request))
+        elif call.kind == "disarm":
+            self._disarm(call.request)
+            self._tell(member, call, None)
         elif call.kind == "range":
             self._tell(member, call, self._range(call.request, self.mvcc.revision))
 
@@ -238,8 +256,8 @@ class Cluster:
         if member.alive and not member.frozen:
             call.answer(answer)
 
-    def _txn(self, request: bytes) -> Any:
-        if self.alarmed() and self._puts(pb.TxnRequest.FromString(request)):
+    def _txn(self, member: Member, request: bytes) -> Any:
+        if self._lacks_space(member, request):
             return Refused("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded")
         before = self.mvcc.revision
         try:
@@ -258,6 +276,24 @@ class Cluster:
         for member in self.members.values():
             lag = 0.0 if member is self.leader else self.chance.uniform(*APPLY) + min(member.disk, 5.0)
             self.loop.outside(lag, self._apply, member, mvcc)
+            member.fsyncs, member.fsyncing = member.fsyncs + 1, member.fsyncing + min(member.disk, 5.0) + 0.002
+
+    def _lacks_space(self, member: Member, request: bytes) -> bool:
+        """A member over its quota refuses what it is asked itself; what comes by another one it applies, and raises
+        its alarm, which stops the puts of all."""
+        over = [each for each in self.members.values() if each.full or each.size >= each.quota]
+        if not over or not self._puts(pb.TxnRequest.FromString(request)):
+            return False
+        if member in over:
+            member.full = True
+        for each in over:
+            self.loop.outside(self.chance.uniform(0.002, 0.02), self._raise, each)
+        return self.alarmed()
+
+    def _raise(self, member: Member) -> None:
+        if member.works and member.size >= member.quota and not member.full:
+            member.full = True
+            self.note(f"etcd: {member.name} raises its alarm")
 
     def _puts(self, request: pb.TxnRequest) -> bool:
         """Whether the quota counts it: 3.4 does not look into nested transactions (F8)."""
@@ -289,18 +325,49 @@ class Cluster:
         except (Compacted, Unavailable) as refused:
             return Refused("OUT_OF_RANGE", f"etcdserver: {refused}")
         self.note(f"etcd: compacted to {request.revision}")
+        for member in self.members.values():
+            member.in_use = min(member.in_use, 100 << 20)
         answer = pb.CompactionResponse()
         self._head(answer.header, self.mvcc.revision)
         return answer
 
     def _status(self, member: Member) -> pb.StatusResponse:
-        answer = pb.StatusResponse(version=VERSION, db_size=QUOTA // 4, raft_term=self.term)
+        answer = pb.StatusResponse(version=VERSION, db_size=member.size, raft_term=self.term)
+        answer.db_size_in_use, answer.raft_applied_index = member.in_use, member.applied
         self._head(answer.header, member.applied)
         answer.header.member_id = member.number
         if not self.lacks_leader(member):
             answer.leader = self.leader.number if self.leader is not None else member.number
         answer.errors.extend(f"memberID:{each.number} alarm:NOSPACE " for each in self.members.values() if each.full)
         return answer
+
+    def _defragment(self, member: Member, call: Call) -> None:
+        """The member answers nobody while it rewrites its database."""
+        self.note(f"etcd: {member.name} is defragmented")
+        self.freeze(member)
+
+        def end() -> None:
+            if member.alive:
+                member.size = member.in_use
+                call.answer(None)
+            if member.frozen:
+                self.thaw(member)
+
+        self.loop.outside(self.chance.uniform(0.1, 0.8), end)
+
+    def _disarm(self, number: int) -> None:
+        for member in self.members.values():
+            if member.number == number and member.full:
+                member.full = False
+                self.note(f"etcd: the alarm of {member.name} is disarmed")
+
+    def _move(self, member: Member, call: Call) -> None:
+        target = next((each for each in self.members.values() if each.number == call.request), None)
+        if member is not self.leader or target is None or not target.works:
+            call.answer(Refused("FAILED_PRECONDITION", "etcdserver: not leader"))
+            return
+        self.lead(target)
+        call.answer(None)
 
     def _head(self, header: Any, revision: int) -> None:
         header.cluster_id, header.revision, header.raft_term = self.id, revision, self.term
@@ -404,10 +471,15 @@ class Cluster:
         backlog, member.backlog = member.backlog, []
         member.stale_at = member.applied  # reads that came before are answered as of then (etcd issue 20418)
         for call in backlog:
-            if not call.given_up or (call.kind == "txn" and self.chance.random() < 0.5):
-                call.given_up = False
+            self.comes_late(call)
+            if not call.given_up:
                 self.take(member, call)
         self.catch_up(member)
+
+    def comes_late(self, call: Call) -> None:
+        """A request and the news that its client has given it up come at once: it may be done all the same."""
+        if call.kind == "txn" and self.chance.random() < 0.5:
+            call.given_up = False
 
     def catch_up(self, member: Member) -> None:
         """It hears the others again."""

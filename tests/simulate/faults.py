@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from simulate.etcd import HUNG, Member
+from simulate.etcd import HUNG, QUOTA, Member
 from simulate.nodes import Machine
 from simulate.scene import Scene
 from simulate.wires import Wire
@@ -101,10 +101,11 @@ def member_full(scene: Scene, chance: Random) -> Fault:
     member = _member(scene, chance)
 
     def begin() -> None:
-        member.full = True
+        member.quota, member.full = member.size, True
 
     def end() -> None:
-        member.full = False
+        if not scene.setting.keeper:
+            member.full, member.quota = False, QUOTA  # by hand
 
     return Fault("F7", f"{member.name} has no space", begin, end)
 
@@ -333,7 +334,7 @@ def reserved(scene: Scene, chance: Random) -> Fault:
 
 EVERY: Final[Sequence[tuple[str, Make, int]]] = (
     ("F1", member_killed, 3), ("F2", member_frozen, 4), ("F4", member_isolated, 3), ("F5", member_flaps, 1),
-    ("F5", node_cut, 4), ("F7", member_full, 1), ("F9", disk_hangs, 3), ("F10", disk_slow, 2), ("F15", watch_stuck, 2),
+    ("F5", node_cut, 4), ("F7", member_full, 2), ("F9", disk_hangs, 3), ("F10", disk_slow, 2), ("F15", watch_stuck, 2),
     ("F15", watch_slow, 3), ("F16", compaction, 2), ("F20", node_killed, 5), ("F21", node_frozen, 6),
     ("F22", clock_steps, 2), ("F22", clock_drifts, 1), ("F23", wire_bad, 5), ("F24", no_quorum, 3),
     ("F27", restored, 3),

@@ -44,9 +44,11 @@ class Judge:
         self.leases.clear()
         self.index.clear()
         self.reserved.clear()
-        for words, record in (
-            (KEYS.parse(each.key), each) for each in mvcc.get_range(b"\0", b"\xff", mvcc.revision, 0)[0]
-        ):
+        records, _ = mvcc.get_range(b"\0", b"\xff", mvcc.revision, 0)
+        if self.world.recorder is not None:
+            self.world.recorder.restored(self.world, mvcc.revision, records)
+        for record in records:
+            words = KEYS.parse(record.key)
             entry = KEYS.parse_client(record.key)
             assert record.value is not None
             if entry is not None:
@@ -131,6 +133,8 @@ class Judge:
 
     def committed(self, revision: int, events: Events) -> None:
         """One revision of etcd."""
+        if self.world.recorder is not None:
+            self.world.recorder.committed(self.world, revision, events)
         touched: set[int] = set()
         clients: set[tuple[int, bytes]] = set()
         for event, _before in events:

@@ -19,8 +19,10 @@ from everlease.node import Host, Node, Settings
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.counters import Counters
 from everlease.store.etcd import EtcdStore
+from everlease.store.upkeep import Upkeep
 from simulate.channel import Path, connect
 from simulate.loop import Owner
+from simulate.upkeep import SimulatedUpkeep
 from simulate.wires import Endpoint, Relay, Wire
 from simulate.world import EPOCH, Clocks, World
 
@@ -59,6 +61,7 @@ class Machine:
         self.owner: Owner | None = None
         self.endpoints: dict[str, Endpoint] = {}
         self.down: set[str] = set()
+        self.keeps = True
         self._addresses = addresses
         self._paths = {member: world.path(name, member) for member in world.etcd.members}
 
@@ -66,6 +69,11 @@ class Machine:
     def paths(self) -> list[Path]:
         """Its ways to the members of etcd."""
         return list(self._paths.values())
+
+    @property
+    def addresses(self) -> list[int]:
+        """Its own, on every wire."""
+        return [address for address, _ in self._addresses.values()]
 
     @property
     def state(self) -> str:
@@ -109,7 +117,8 @@ class Machine:
         world = self.world
         clock = ClusterClock(self.boot, self.wall)
         store = EtcdStore(list(self._paths), connect=connect(self._paths), clock=world.loop.time)
-        host = Host(store, clock, cast(Aside, Compiler()), f"{self.name}-{self.runs}")
+        upkeep = SimulatedUpkeep(self._paths) if self.keeps else None
+        host = Host(store, clock, cast(Aside, Compiler()), f"{self.name}-{self.runs}", cast(Upkeep | None, upkeep))
         settings = Settings(name=self.name, etcd=tuple(self._paths), listens=((1, 67),))
         node = self.node = Node(settings, Counters(), host)
         node.rooms.lifeline.told.append(lambda state, reason: world.note(f"{self.name}: {state} ({reason})"))

@@ -11,10 +11,14 @@ from typing import Any, Final
 
 import structlog
 
-from simulate.etcd import Cluster
+from faults.history.model import History
+from simulate.documents import document
+from simulate.etcd import QUOTA, Cluster
 from simulate.faults import Fault
 from simulate.guests import OFF, Guest
+from simulate.history import Recorder
 from simulate.loop import Stuck
+from simulate.nodes import Machine
 from simulate.plan import Entry, Life, Plan, plan_of
 from simulate.scene import Scene
 from simulate.world import World
@@ -34,22 +38,30 @@ class Outcome:
     violations: list[tuple[float, str, str]]
     trace: list[str]
     counts: dict[str, int] = field(default_factory=dict)
+    history: History | None = None
 
 
 NOTHING: Final[frozenset[Any]] = frozenset()
 
 
 def run(
-    seed: int, *, tracing: bool = False, without: frozenset[int] = NOTHING, only: frozenset[str] = NOTHING
+    seed: int,
+    *,
+    tracing: bool = False,
+    without: frozenset[int] = NOTHING,
+    only: frozenset[str] = NOTHING,
+    recorder: Recorder | None = None,
 ) -> Outcome:
     """Run a seed. without: numbers of the plan's faults to leave out; only: ids of those to choose from."""
     plan = plan_of(seed, only)
     plan = replace(plan, entries=tuple(each for number, each in enumerate(plan.entries) if number not in without))
     random.seed(seed)  # nonces
-    world = World(seed, tracing)
+    world = World(seed, tracing, recorder=recorder)
     _log_to(world)
     world.loop.start()
     scene = Scene(world, plan.setting)
+    if recorder is not None:
+        recorder.begin(scene.addresses(), document(plan.setting), {scene.office.name: "office", scene.branch.name: ""})
     asyncio.set_event_loop(world.loop)
     try:
         world.loop.run_until_complete(_live(scene, plan))
@@ -59,7 +71,8 @@ def run(
         asyncio.set_event_loop(None)
         world.loop.close()
         structlog.reset_defaults()
-    return Outcome(seed, world.now, world.violations, world.trace, scene.judge.counts)
+    history = recorder.history(world) if recorder is not None else None
+    return Outcome(seed, world.now, world.violations, world.trace, scene.judge.counts, history)
 
 
 def _log_to(world: World) -> None:
@@ -118,19 +131,25 @@ def _schedule(scene: Scene, entry: Entry) -> Callable[[], None]:
     def begin() -> None:
         nonlocal running
         running = True
-        world.note(f"** {fault.id} begins: {fault.words}")
+        _tell(world, fault, begins=True)
         fault.begin()
 
     def end() -> None:
         nonlocal ended
         if running and not ended:
             ended = True
-            world.note(f"** {fault.id} ends: {fault.words}")
+            _tell(world, fault, begins=False)
             fault.end()
 
     world.loop.outside(entry.begin, begin)
     world.loop.outside(entry.end, end)
     return end
+
+
+def _tell(world: World, fault: Fault, *, begins: bool) -> None:
+    world.note(f"** {fault.id} {'begins' if begins else 'ends'}: {fault.words}")
+    if world.recorder is not None:
+        world.recorder.fault(world, fault.id, fault.words, begins=begins)
 
 
 def _act(scene: Scene, life: Life) -> None:
@@ -155,7 +174,9 @@ def _mend(scene: Scene) -> None:
     etcd: Cluster = scene.world.etcd
     scene.world.note("** everything is mended")
     for member in etcd.members.values():
-        member.disk, member.apart, member.full = 0.0, False, False
+        member.disk, member.apart = 0.0, False
+        if not scene.setting.keeper:
+            member.full, member.quota = False, QUOTA
         if not member.alive:
             etcd.start(member)
         if member.frozen:
@@ -173,10 +194,16 @@ def _mend(scene: Scene) -> None:
 
 
 def _recovered(scene: Scene) -> bool:
-    if not all(machine.state == "serving" for machine in scene.machines):
+    if scene.world.etcd.alarmed() or not all(map(_serves, scene.machines)):
         return False
     # After a restored snapshot who has no address waits until all that may be missing has ended (architecture.md).
     return all(guest.uses(guest.address) or scene.was_restored for guest in scene.guests)
+
+
+def _serves(machine: Machine) -> bool:
+    """It serves, or waits until time has passed the stamps of a clock that was ahead (architecture.md, clocks)."""
+    assert machine.node is not None
+    return machine.state == "serving" or "a lease was granted" in machine.node.rooms.lifeline.reason
 
 
 def _state(scene: Scene) -> str:

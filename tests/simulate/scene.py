@@ -65,7 +65,7 @@ class Scene:
             self.branch: (BRANCH + 0x10000 + number, 32),
         }
         machine = Machine(self.world, name, addresses)
-        machine.sent = self.judge.sent
+        machine.sent, machine.keeps = self.judge.sent, self.setting.keeper
         return machine
 
     def _guest(self, number: int) -> Guest:
@@ -74,6 +74,10 @@ class Scene:
         guest = Guest(self.world, b"\x02\0\0\0\0" + bytes((number + 1,)), wire, manner)
         self.judge.know(guest)
         return guest
+
+    def addresses(self) -> dict[str, list[int]]:
+        """Of each node, on links and for relays."""
+        return {machine.name: machine.addresses for machine in self.machines}
 
     async def begin(self) -> None:
         """etcd holds the first document; nobody runs yet."""

@@ -12,8 +12,8 @@ import pytest
 from simulate.plants import PLANTS
 
 TESTS = Path(__file__).parents[1]
-IN_CI = 800
-MANY = 20_000
+IN_CI = 640
+MANY = 5_000
 BOUND = 400
 """Seeds within which each planted bug must be found."""
 
@@ -29,6 +29,11 @@ def test_no_seed_breaks_an_invariant() -> None:
     done = simulate("--seeds", str(IN_CI))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{IN_CI} seeds" in done.stdout
+
+
+def test_the_offline_checker_of_the_fault_lab_finds_nothing_either() -> None:
+    done = simulate("--seeds", "64", "--first", "5000", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ Ethernet and a relay agent do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from everlease.runtime.sockets import Datagram
@@ -113,6 +113,7 @@ class Wire:
 
     def ask(self, packet: v4.Packet, to: int = EVERYBODY) -> None:
         """A client sends: to every node on the link, or to the one with this address."""
+        self._record(packet, packet.ciaddr, to)
         payload = v4.build(packet)
         for endpoint in self.nodes.values():
             if to in (EVERYBODY, endpoint.address):
@@ -147,11 +148,16 @@ class Wire:
         client = self.clients.get(payload[_CHADDR])
         if client is not None:
             for delay in self._delays():
-                self.world.loop.outside(delay, self._hand_over, client, payload, endpoint.node)
+                self.world.loop.outside(delay, self._hand_over, client, payload, endpoint)
 
-    @staticmethod
-    def _hand_over(client: Hearer, payload: bytes, node: str) -> None:
-        client.hear(v4.parse(payload), node)
+    def _hand_over(self, client: Hearer, payload: bytes, endpoint: Endpoint) -> None:
+        packet = v4.parse(payload)
+        self._record(packet, endpoint.address, packet.yiaddr)
+        client.hear(packet, endpoint.node)
+
+    def _record(self, packet: v4.Packet, source: int, destination: int) -> None:
+        if self.world.recorder is not None:
+            self.world.recorder.packet(self.world, self.name, replace(packet), source, destination)
 
 
 class Relay(Wire):
@@ -164,6 +170,7 @@ class Relay(Wire):
 
     def ask(self, packet: v4.Packet, to: int = EVERYBODY) -> None:
         """A broadcast goes to every server that the relay knows; a unicast past it."""
+        self._record(packet, packet.ciaddr, to)
         relayed = to == EVERYBODY
         if relayed:
             packet.giaddr, packet.hops = self.giaddr, 1

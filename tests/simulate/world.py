@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 
 from simulate.channel import Path
 from simulate.etcd import Cluster
 from simulate.loop import SimulatedLoop
 
+if TYPE_CHECKING:
+    from simulate.history import Recorder
+
 EPOCH = 1_800_000_000.0
 """UTC at the beginning."""
-
-
-class Violated(Exception):
-    """An invariant does not hold: its id, and what was seen."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Clocks:
 
 @dataclass(slots=True, eq=False)
 class World:
-    """seed: of everything; violations: (time, invariant's id, words)."""
+    """seed: of everything; violations: (time, invariant's id, words); recorder: told of everything, or None."""
 
     seed: int
     tracing: bool = False
@@ -46,6 +46,7 @@ class World:
     loop: SimulatedLoop = field(init=False)
     etcd: Cluster = field(init=False)
     paths: dict[tuple[str, str], Path] = field(default_factory=dict)
+    recorder: Recorder | None = None
 
     def __post_init__(self) -> None:
         self.chance = Random(self.seed)
