@@ -60,6 +60,7 @@ class Commit(msgspec.Struct, tag="commit", frozen=True):
     """One key of one etcd revision, as the watch brought it. value: text, None = deleted; before: the previous one.
 
     at: when the watcher read it: later than the commit. era: how often the store was put back to a snapshot before.
+    listed: revision of the listing that a later era begins with; 0 = the watch brought it.
     """
 
     at: float
@@ -68,6 +69,12 @@ class Commit(msgspec.Struct, tag="commit", frozen=True):
     value: str | None
     before: str | None = None
     era: int = 0
+    listed: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the store's state changed: commits of one place are applied together."""
+        return self.era, self.listed or self.revision
 
 
 class Beat(msgspec.Struct, tag="beat", frozen=True):
@@ -89,7 +96,8 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     """A node's line for an ACK (--log-leases). revision: of the transaction, or of the record that was extended.
 
     config: revision of the configuration; age: seconds from the packet's receipt by the kernel, CLOCK_BOOTTIME;
-    committing: seconds since the transaction was started, 0 = none; xid as in the packet.
+    committing: seconds since the transaction was started, 0 = none; xid as in the packet; number: of the line in its
+    log. `at` is the node's own clock, which a fault may have set wrong.
     """
 
     at: float
@@ -103,10 +111,11 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     xid: int
     age: float
     committing: float
+    number: int = 0
 
 
 class Line(msgspec.Struct, tag="line", frozen=True):
-    """Any other line of a node's log."""
+    """Any other line of a node's log; `at` as for Told."""
 
     at: float
     node: str

@@ -119,9 +119,8 @@ class Story:
 
     def says(self, client: str, address: str, xid: int, **fields: object) -> Story:
         """A node's line for an ACK, at the present revision."""
-        known = {"revision": self.revision, "config": 1, "age": 0.01, "committing": 0.01, "node": "n1", **fields}
-        known |= {"client": client, "address": address, "xid": xid, "lifetime": 60, "operation": "request"}
-        return self._add(Told(self.now, **known))  # type: ignore[arg-type]
+        told = Told(self.now, "n1", client, address, 60, self.revision, 1, "request", xid, 0.01, 0.01, len(self.events))
+        return self._add(replace(told, **fields))
 
     def marks(self, what: str) -> Story:
         """The scenario says something."""

@@ -16,14 +16,14 @@ from faults.history.events import Event, Line, Told
 def read(node: str, lines: Iterable[str]) -> Iterator[Event]:
     """The events of one log."""
     last = 0.0
-    for text in lines:
+    for number, text in enumerate(lines):
         fields = _fields(text)
         if fields is None:
             yield Line(last, node, "error", text.rstrip())
             continue
         last = datetime.fromisoformat(fields["timestamp"]).timestamp()
         if fields.get("event") == "ack":
-            yield _told(node, last, fields)
+            yield _told(node, last, number, fields)
         else:
             yield Line(last, node, str(fields.get("level", "")), text.rstrip())
 
@@ -36,6 +36,6 @@ def _fields(text: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) and "timestamp" in fields else None
 
 
-def _told(node: str, at: float, fields: dict[str, Any]) -> Told:
-    names = Told.__struct_fields__
-    return Told(at=at, node=node, **{name: fields[name] for name in names if name not in ("at", "node")})
+def _told(node: str, at: float, number: int, fields: dict[str, Any]) -> Told:
+    names = set(Told.__struct_fields__) - {"at", "node", "number"}
+    return Told(at=at, node=node, number=number, **{name: fields[name] for name in names})

@@ -17,7 +17,7 @@ from everlease.config.load import load
 from everlease.core.model import Config
 from everlease.store.keys import Keys
 from faults.history import events
-from faults.history.events import Beat, Commit, Event, Fault, Mark, Packet, Setup, Told
+from faults.history.events import Beat, Commit, Event, Fault, Line, Mark, Packet, Setup, Told
 
 E = TypeVar("E", bound=Event)
 
@@ -90,7 +90,7 @@ class History:
     @cached_property
     def commits(self) -> list[Commit]:
         """Every commit, in the store's own order."""
-        return sorted(self.of(Commit), key=lambda commit: (commit.era, commit.revision))
+        return sorted(self.of(Commit), key=lambda commit: commit.place)
 
     @cached_property
     def requests(self) -> dict[tuple[str, int], list[Packet]]:
@@ -166,8 +166,8 @@ class History:
 
     @cached_property
     def end(self) -> float:
-        """When the last event was."""
-        return self.events[-1].at if self.events else 0.0
+        """When the last event was, log lines left out: their clocks may be wrong on purpose."""
+        return max((event.at for event in self.events if not isinstance(event, Told | Line)), default=0.0)
 
 
 def by_client(packets: Sequence[Packet]) -> dict[str, list[Packet]]:

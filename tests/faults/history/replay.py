@@ -54,7 +54,7 @@ class State:
 def states(history: History) -> Iterator[State]:
     """The state after each revision: one and the same object, changed in place."""
     state, era = State(), 0
-    for (number, _), commits in groupby(history.commits, key=lambda commit: (commit.era, commit.revision)):
+    for (number, _), commits in groupby(history.commits, key=lambda commit: commit.place):
         if number != era:
             state, era = State(), number  # the store was put back: what it holds now is told from the start again
         state.changes, state.entries, state.unreadable = [], [], []

@@ -18,6 +18,7 @@ from everlease.lab.etcd import EtcdCluster
 from everlease.lab.processes import Process, run, wait_until
 from everlease.wire import v4
 from faults.history import frames, lines
+from faults.history.check import holds
 from faults.history.checks.promised import overlaps
 from faults.history.events import Beat, Commit, Gap, Line, Told, decode
 from faults.history.handmade import START, A, B, Story, X, Y
@@ -81,15 +82,19 @@ def test_a_commit_was_not_before_a_read_that_did_not_see_it() -> None:
 
 def test_a_store_that_was_put_back_is_told_from_the_start() -> None:
     story = Story().commits(A, X).commits(B, Y)
-    story.events += [Commit(story.now, 2, *story.record(A, X), era=1), Commit(story.now, 2, *_text(story), era=1)]
-    last = [dict(state.leases) for state in states(story.history())][-1]
-    assert len(last) == 1
+    pairs = [story.record(A, X), story.entry(A, X)]
+    story.events += [Commit(story.now, 2 + number, *pair, era=1, listed=9) for number, pair in enumerate(pairs)]
+    assert [len(state.leases) for state in states(story.history())] == [1, 2, 1]
+    holds(story.history())  # what is listed is there at once, whenever each was written
 
 
-def _text(story: Story) -> tuple[str, str]:
-    key, value = story.entry(A, X)
-    assert value is not None
-    return key, value
+def test_an_ack_that_rests_on_a_listed_record_is_durable() -> None:
+    story = Story()
+    xid = story.sends(A, "REQUEST", X, server="10.77.0.2")
+    pairs = [story.record(A, X), story.entry(A, X)]
+    story.answers(A, "ACK", X, xid).says(A, X, xid, revision=5)
+    story.events += [Commit(story.now, 5, *pair, era=1, listed=9) for pair in pairs]
+    holds(story.history())
 
 
 def test_a_history_is_the_same_after_a_way_through_a_file(tmp_path: Path) -> None:
@@ -162,7 +167,7 @@ def test_lines_of_a_log_are_told_apart() -> None:
     state = {"event": "state", "timestamp": stamp, "level": "info"}
     told, line, broken = lines.read("n1", [json.dumps(ack), json.dumps(state), "Traceback (most recent call last):"])
     assert isinstance(told, Told)
-    assert (told.at, told.revision, told.xid) == (START + 0.5, 5, 7)
+    assert (told.at, told.revision, told.xid, told.number) == (START + 0.5, 5, 7, 0)
     assert isinstance(line, Line)
     assert isinstance(broken, Line)
     assert (line.level, broken.level, broken.at) == ("info", "error", START + 0.5)
@@ -223,7 +228,7 @@ def test_a_store_that_is_put_back_to_a_snapshot_begins_a_new_era(
         cluster.stop()
         restored(cluster, snapshot)
         commits(11)
-    assert [(commit.key, commit.value, commit.era) for commit in _commits(file)[10:]] == [("/k/a", "1", 1)]
+    assert [(commit.key, commit.value, commit.place) for commit in _commits(file)[10:]] == [("/k/a", "1", (1, 2))]
 
 
 def restored(cluster: EtcdCluster, snapshot: str) -> None:

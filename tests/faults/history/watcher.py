@@ -83,11 +83,15 @@ class Watcher:
         self._seen = oldest - 1
 
     def _list(self, channel: Any) -> None:
-        """What a store that was put back to a snapshot holds: all of it as one revision of a new era."""
+        """What a store that was put back to a snapshot holds, with what was committed until it was noticed."""
         whole = pb.RangeRequest(key=self._prefix, range_end=range_end(self._prefix))
         answer = _reading(channel)(whole, timeout=5.0)
         now, self._era, self._seen, self._put_back = time.time(), self._era + 1, answer.header.revision, False
-        self.write(*(Commit(now, self._seen, kv.key.decode(), _text(kv.value), None, self._era) for kv in answer.kvs))
+        listed = [
+            Commit(now, kv.mod_revision, kv.key.decode(), _text(kv.value), None, self._era, self._seen)
+            for kv in answer.kvs
+        ]
+        self.write(*listed)
 
     def _take(self, answer: pb.WatchResponse) -> None:
         now, era = time.time(), self._era

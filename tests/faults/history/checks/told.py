@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faults.history.events import Line
+from faults.history.events import Line, Told
 from faults.history.model import History, Violation
 
 QUIET = ("debug",)
@@ -15,7 +15,7 @@ def configuration_moves_forward(history: History) -> Iterator[Violation]:
     """I14: a node answers from no older configuration than before, nor after all of them said that they had a newer."""
     newest: dict[str, int] = {}
     applied = [(at, int(revision)) for at, revision in history.marks("applied")]
-    for line in sorted((line for lines in history.told.values() for line in lines), key=lambda line: line.at):
+    for line in sorted(history.of(Told), key=lambda line: (line.node, line.number)):
         floor = max((revision for at, revision in applied if at < line.at), default=0)
         known = max(newest.get(line.node, 0), floor)
         if line.config < known:
