@@ -192,8 +192,8 @@ class Node:
         Raises ConfigError, Unavailable.
         """
         rooms, store = self.rooms, self._store
-        if self._upkeep is not None:
-            await check_versions(self._upkeep, store.rank())
+        if self.keeper is not None and self._upkeep is not None:
+            self.keeper.judged.update(await check_versions(self._upkeep, store.rank()))
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)

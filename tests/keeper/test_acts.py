@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.keeper.acts import ABANDONED, LATE, NOTHING, Acts
-from everlease.runtime.keeper.facts import Compact, Defragment
+from everlease.runtime.keeper.facts import Compact, Defragment, MoveLeader
 from everlease.store.api import BatchResult, Compacted, NoSpace, Unavailable
 from everlease.store.keeping import Stopped, decode, encode
 from everlease.store.memory import MemoryStore
-from everlease.store.snapshots import Sink
 from everlease.store.txn import Leaf, single
-from everlease.store.upkeep import Disk, MemberStatus
-from keeper.looks import look
+from everlease.store.upkeep import MemberStatus
+from keeper.looks import look, member
+from keeper.scripted import Scripted
 
 KEY = b"/everlease/x/keeper/stopped"
 FACTS = look()
 STEP = Defragment(FACTS.members[2], 40.0)
-
-
-@dataclass
-class Hands:
-    """An upkeep that writes down what it was asked, and fails as it is told."""
-
-    done: list[tuple[object, ...]] = field(default_factory=list)
-    failure: Exception | None = None
-
-    def _do(self, *what: object) -> None:
-        self.done.append(what)
-        if self.failure is not None:
-            raise self.failure
-
-    async def status(self, endpoint: str, deadline: float) -> MemberStatus:
-        raise Unavailable(endpoint)
-
-    async def disk(self, endpoint: str, deadline: float) -> Disk:
-        raise Unavailable(endpoint)
-
-    async def members(self, endpoint: str, deadline: float) -> frozenset[int]:
-        return frozenset()
-
-    async def compact(self, endpoint: str, revision: int, deadline: float) -> None:
-        self._do("compact", revision)
-
-    async def defragment(self, endpoint: str, deadline: float) -> None:
-        self._do("defragment", endpoint)
-
-    async def disarm(self, endpoint: str, member: int, deadline: float) -> None:
-        self._do("disarm", member)
-
-    async def move_leader(self, leader: str, target: int, deadline: float) -> None:
-        self._do("move", leader, target)
-
-    async def snapshot(self, endpoint: str, sink: Sink, name: str) -> int:
-        raise Unavailable(endpoint)
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 class Town:
@@ -67,7 +25,7 @@ class Town:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
-        self.hands = Hands()
+        self.hands = Scripted()
         self.now = 1000.0
         self.clock = ClusterClock(lambda: self.now, lambda: self.now)
 
@@ -160,9 +118,10 @@ async def test_a_fence_that_was_left_behind_is_taken_away_after_a_while_if_every
     town.now += ABANDONED - 1
     assert not await attempt()
     assert await town.fence() is not None
+    assert not await attempt(look(member(2, answers=False)))
     town.now += 1
-    silent = look(*(each for each in look().members[:2]), members=())
-    assert silent.members == ()
+    assert not await attempt(look(member(2, answers=False)))  # it may be the one that is being stopped
+    assert await town.fence() is not None
     assert not await attempt()  # takes it away
     assert await town.fence() is None
     assert await attempt()
@@ -208,6 +167,17 @@ async def test_the_fence_is_put_in_the_moment_after_an_alarm_was_taken_back() ->
     town.hands.disarm = disarmed  # type: ignore[method-assign]
     await town.acts().defragment(STEP, look(full=(3,)))
     assert town.hands.done == [("disarm", 3), ("disarm", 3), ("defragment", "m3")]
+
+
+async def test_a_leader_that_hands_over_and_does_not_say_so_has_handed_over() -> None:
+    town = Town()
+    town.hands.failure = Unavailable("no answer within 5 s")
+    step = MoveLeader(FACTS.members[0], FACTS.members[1], "it is slow")
+    with pytest.raises(Unavailable):
+        await town.acts().move(step)
+    town.hands.statuses["m2"] = MemberStatus("m2", 2, "3.4.23", 1, 1, 0, 2, 7, 7)
+    await town.acts().move(step)
+    assert town.hands.done == [("move", "m1", 2)] * 2
 
 
 async def test_what_another_has_compacted_is_compacted() -> None:

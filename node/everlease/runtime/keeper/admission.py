@@ -14,8 +14,8 @@ from everlease.store.versions import ADVICE, refusal, warnings
 DEADLINE: Final = 1.0
 
 
-async def check_versions(upkeep: Upkeep, endpoints: Iterable[str]) -> None:
-    """Ask every member that answers. Raises ConfigError for a version that must not be used; warns of faults."""
+async def check_versions(upkeep: Upkeep, endpoints: Iterable[str]) -> frozenset[str]:
+    """Ask every member that answers; their versions, faults told. Raises ConfigError for one that must not be used."""
     known: dict[str, list[str]] = {}
 
     async def ask(endpoint: str) -> None:
@@ -32,6 +32,7 @@ async def check_versions(upkeep: Upkeep, endpoints: Iterable[str]) -> None:
             raise ConfigError(f"--etcd {', '.join(sorted(where))}: {refused}")
     for version in sorted(known):
         warn(version)
+    return frozenset(known)
 
 
 def warn(version: str) -> None:

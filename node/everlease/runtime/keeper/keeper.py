@@ -44,7 +44,7 @@ ACTIONS: Final = {Compact: "compact", Defragment: "defragment", Disarm: "disarm"
 
 
 class Keeper:
-    """Every node has one, and at most one of them keeps."""
+    """Every node has one, and at most one of them keeps. judged: versions of etcd of which all has been said."""
 
     def __init__(self, rooms: Rooms, upkeep: Upkeep) -> None:
         identity = (rooms.name, rooms.membership.boot_id)
@@ -63,16 +63,35 @@ class Keeper:
         self._purged_at = self._boot()
         self._words = Tenure("", "", 0)
         self._closely = False
-        self._warned: set[str] = set()
+        self.judged: set[str] = set()
 
     async def run(self) -> None:
-        """Keep, or look who does, until cancelled."""
+        """Keep, or look who does, until cancelled.
+
+        A fault of ours in here ends the keeping of this node, not the node: one after the other would keep, and fall.
+        """
+        loop = asyncio.get_running_loop()
+        keeping = loop.create_task(self._keep(), name="keeper")
+        try:
+            await asyncio.wait((keeping,))
+            loop.call_exception_handler({"message": "the keeper has ended", "exception": keeping.exception()})
+            await loop.create_future()
+        finally:
+            keeping.cancel()
+
+    async def _keep(self) -> None:
         while True:
             await self.turn()
-            busy = [self._doing] if self._doing is not None and not self._doing.done() else []
-            pause = asyncio.create_task(asyncio.sleep(EVERY if self._office.mine else AWAY_EVERY))
-            await asyncio.wait((pause, *busy), return_when=asyncio.FIRST_COMPLETED)  # what was done shows at once
-            pause.cancel()
+            every = EVERY if self._office.mine else AWAY_EVERY
+            if self._doing is None or self._doing.done():
+                await asyncio.sleep(every)
+            else:
+                await asyncio.wait((self._doing,), timeout=every)  # what was done shows at once
+
+    async def idle(self) -> None:
+        """Wait until nothing is being done any more."""
+        if self._doing is not None:
+            await asyncio.wait((self._doing,))
 
     async def close(self) -> None:
         """Leave what is being done, and the office to another node."""
@@ -90,9 +109,17 @@ class Keeper:
             await self._attend()
         self._rooms.condition.adopt(self._office.tenure, mine=self._office.mine)
         self._rooms.committer.room = self._rooms.condition.room()
-        if self._office.mine and (self._doing is None or self._doing.done()):
+        if self._office.mine and self._free():
             facts = await self._look()
             self._begin(self._decide(facts), facts)
+
+    def _free(self) -> bool:
+        """Whether nothing is being done; a fault of ours in what was is raised here."""
+        doing = self._doing
+        if doing is not None and doing.done():
+            self._doing = None
+            doing.result()
+        return self._doing is None
 
     async def _attend(self) -> None:
         kept = self._office.mine
@@ -134,8 +161,8 @@ class Keeper:
         self._closely = leadership.suspicious(facts)
         self._space.look(facts)
         for endpoint, version in self._observer.versions().items():
-            if version not in self._warned:
-                self._warned.add(version)
+            if version not in self.judged:
+                self.judged.add(version)
                 self._judge(endpoint, version)
         return facts
 
