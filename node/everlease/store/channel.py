@@ -1,4 +1,4 @@
-"""One gRPC channel to one member of etcd, its methods bound by path, and what its errors mean.
+"""The gRPC calls of one member of etcd, bound by path, and what its errors mean.
 
 Law: a write without a clear answer is *unknown*, never failed: every code that is not a clear refusal becomes
 Unavailable. Every call has a deadline; nothing is retried here.
@@ -7,32 +7,20 @@ Unavailable. Every call has a deadline; nothing is retried here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol, TypeVar
 
-import grpc
-import grpc.aio
+from google.protobuf.message import Message
 
 from everlease.errors import ConfigError, StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import pem
 from everlease.store.api import BadRequest, Compacted, NoSpace, Unavailable
+from everlease.store.rpc import Client, Code, MessageStream, Metadata, RpcError
 
-OPTIONS: Final = (
-    ("grpc.use_local_subchannel_pool", 1),  # a connection of its own: one member's trouble stays its own
-    ("grpc.enable_retries", 0),  # who repeats a write is the committer's decision
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.keepalive_time_ms", 10_000),  # etcd refuses pings more often than every 5 s
-    ("grpc.keepalive_timeout_ms", 3_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 500),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 8 << 20),
-)
+Answer_co = TypeVar("Answer_co", bound=Message, covariant=True)
 
 _SIGN_IN_AGAIN: Final = ("user name is empty", "revision of auth store is old", "revision in header is old")
 """INVALID_ARGUMENT without a token; and with one that is older than the last change of a user or role."""
@@ -61,38 +49,41 @@ class Credentials:
         return tuple(path for path in (self.ca, self.cert, self.key) if path is not None)
 
 
+class _Method(Protocol[Answer_co]):
+    async def __call__(self, request: Message, deadline: float, metadata: Metadata = ()) -> Answer_co: ...
+
+
 class Channel:
-    """The calls of one member. Methods take and give messages, `txn` bytes; all raise what `store_error` makes."""
+    """The calls of one member: deadlines in seconds; all raise `rpc.RpcError`. `txn` takes and gives bytes."""
 
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
         target, secure = target_of(endpoint)
-        if secure:
-            self._channel = grpc.aio.secure_channel(target, tls(credentials), options=OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
-        self.txn = self._channel.unary_unary("/etcdserverpb.KV/Txn")
-        self.range = self._unary("KV/Range", pb.RangeRequest, pb.RangeResponse)
-        self.compact = self._unary("KV/Compact", pb.CompactionRequest, pb.CompactionResponse)
-        self.status = self._unary("Maintenance/Status", pb.StatusRequest, pb.StatusResponse)
-        self.move_leader = self._unary("Maintenance/MoveLeader", pb.MoveLeaderRequest, pb.MoveLeaderResponse)
-        self.authenticate = self._unary("Auth/Authenticate", pb.AuthenticateRequest, pb.AuthenticateResponse)
-        self.watch = self._channel.stream_stream(
-            "/etcdserverpb.Watch/Watch",
-            request_serializer=pb.WatchRequest.SerializeToString,
-            response_deserializer=pb.WatchResponse.FromString,
-        )
+        host, _, port = target.rpartition(":")
+        self._client = Client(host.strip("[]"), int(port), _tls(credentials) if secure else None)
+        self.range = self._unary("KV/Range", pb.RangeResponse)
+        self.compact = self._unary("KV/Compact", pb.CompactionResponse)
+        self.status = self._unary("Maintenance/Status", pb.StatusResponse)
+        self.move_leader = self._unary("Maintenance/MoveLeader", pb.MoveLeaderResponse)
+        self.authenticate = self._unary("Auth/Authenticate", pb.AuthenticateResponse)
 
-    def _unary(self, path: str, request: Any, response: Any) -> Callable[..., Any]:
-        method: Callable[..., Any] = self._channel.unary_unary(
-            f"/etcdserverpb.{path}",
-            request_serializer=request.SerializeToString,
-            response_deserializer=response.FromString,
-        )
-        return method
+    def _unary(self, path: str, response: type[Answer_co]) -> _Method[Answer_co]:
+        async def call(request: Message, deadline: float, metadata: Metadata = ()) -> Answer_co:
+            octets = await self._client.unary(f"/etcdserverpb.{path}", request.SerializeToString(), deadline, metadata)
+            return response.FromString(octets)
 
-    async def close(self, grace: float | None = None) -> None:
-        """Drop the connection; calls on it have `grace` seconds to end."""
-        await self._channel.close(grace)
+        return call
+
+    async def txn(self, request: bytes, deadline: float, metadata: Metadata = ()) -> bytes:
+        """A serialised TxnResponse for a serialised TxnRequest."""
+        return await self._client.unary("/etcdserverpb.KV/Txn", request, deadline, metadata)
+
+    async def watch(self, deadline: float, metadata: Metadata = ()) -> MessageStream:
+        """A stream of serialised WatchRequests out and WatchResponses in; the deadline is for a connection."""
+        return await self._client.stream("/etcdserverpb.Watch/Watch", deadline, metadata)
+
+    async def close(self) -> None:
+        """Drop the connection; calls on it are lost."""
+        await self._client.close()
 
 
 def target_of(endpoint: str) -> tuple[str, bool]:
@@ -108,22 +99,21 @@ def target_of(endpoint: str) -> tuple[str, bool]:
     return target, scheme == "https"
 
 
-def tls(credentials: Credentials) -> grpc.ChannelCredentials:
-    """What a TLS connection to a member needs, from its PEM files. Raises ConfigError."""
-    ca, cert, key = pem.read(credentials.ca, credentials.cert, credentials.key)
-    return grpc.ssl_channel_credentials(ca, key, cert)
+def _tls(credentials: Credentials) -> ssl.SSLContext:
+    context = pem.context(credentials.ca, credentials.cert, credentials.key)
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
-def store_error(error: grpc.aio.AioRpcError) -> StoreError:
+def store_error(error: RpcError) -> StoreError:
     """What a failed call means for its caller (interfaces and texts of etcd 3.4 to 3.6)."""
-    code, text = error.code(), error.details() or ""
-    message = f"{code.name}: {text}"
-    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in text:
+    code, text, message = error.code, error.details, str(error)
+    if code == Code.RESOURCE_EXHAUSTED and "space exceeded" in text:
         return NoSpace(message)  # every other RESOURCE_EXHAUSTED is unknown: "message larger than max" came after
-    if code == grpc.StatusCode.UNAUTHENTICATED or any(words in text for words in _SIGN_IN_AGAIN):
+    if code == Code.UNAUTHENTICATED or any(words in text for words in _SIGN_IN_AGAIN):
         return Unauthenticated(message)
-    if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
+    if code in (Code.INVALID_ARGUMENT, Code.NOT_FOUND):
         return BadRequest(message)
-    if code == grpc.StatusCode.OUT_OF_RANGE and "compacted" in text:
+    if code == Code.OUT_OF_RANGE and "compacted" in text:
         return Compacted(message)
     return Unavailable(message)

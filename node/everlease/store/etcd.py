@@ -1,4 +1,4 @@
-"""etcd for real: `store.api.Store` on several endpoints, over grpc.aio.
+"""etcd for real: `store.api.Store` on several endpoints, over gRPC.
 
 Law: every call has a deadline and goes to one named member; reads may go on to the next member, a transaction never
 does by itself, because only its sender knows whether it may be repeated.
@@ -15,9 +15,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import grpc
-import grpc.aio
-
 from everlease.errors import ConfigError, StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import pem, txn
@@ -26,6 +23,7 @@ from everlease.store.channel import Channel, Credentials, Unauthenticated, store
 from everlease.store.freshness import Freshness
 from everlease.store.leadership import Leadership
 from everlease.store.members import Members
+from everlease.store.rpc import Code, MessageStream, Metadata, RpcError
 from everlease.store.watching import check, complete_revisions, watch_error
 
 T = TypeVar("T")
@@ -51,7 +49,8 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the health of the member that a silent watch is on."""
 
 _ALARM = re.compile(r"memberID:\s*(\d+)\s+alarm:\s*(\w+)")
-_HAS_LEADER = ("hasleader", "true")
+_ENDED = pb.WatchResponse(canceled=True, cancel_reason="the stream ended").SerializeToString()
+_HAS_LEADER = (("hasleader", "true"),)
 
 
 class EtcdStore:
@@ -184,25 +183,25 @@ class EtcdStore:
         self, member: str, pick: Callable[[Channel], Any], request: Any, deadline: float, *, tell: bool
     ) -> Any:
         started = self._clock()
-        metadata = (("token", self._token),) if self._token else None
         method = pick(self._channels[member])
         try:
-            answer = await method(request, timeout=deadline, metadata=metadata, wait_for_ready=False)
-        except grpc.aio.AioRpcError as error:
+            answer = await method(request, deadline, self._metadata())
+        except RpcError as error:
             failure = store_error(error)
             now = self._clock()
             if tell and isinstance(failure, Unavailable):
                 self._members.missed(member, now - started, now)
             raise failure from error
-        except asyncio.CancelledError as cancelled:
-            if not _is_cancelled():
-                raise Unavailable(f"{member}: the connection was given up") from cancelled
+        except asyncio.CancelledError:
             if tell:  # its caller has the answer of another one
                 self._members.outrun(member, self._clock() - started)
             raise
         if tell:
             self._members.answered(member, self._clock() - started)
         return answer
+
+    def _metadata(self) -> Metadata:
+        return (("token", self._token),) if self._token else ()
 
     async def _sign_in(self, member: str, deadline: float, refused: str) -> None:
         """Get another token than the `refused` one; callers that come meanwhile wait for the same."""
@@ -219,9 +218,9 @@ class EtcdStore:
         await asyncio.sleep(self._signed_in + SIGN_IN_EVERY - self._clock())
         request = pb.AuthenticateRequest(name=self._credentials.username, password=self._credentials.password)
         try:
-            answer = await self._channels[member].authenticate(request, timeout=deadline, wait_for_ready=False)
-        except grpc.aio.AioRpcError as error:
-            raise Unavailable(f"authentication: {error.details()}") from error
+            answer = await self._channels[member].authenticate(request, deadline, ())
+        except RpcError as error:
+            raise Unavailable(f"authentication: {error.details}") from error
         self._token, self._signed_in = answer.token, self._clock()
 
     async def _first(self, deadline: float, ask: Callable[[str, float], Any]) -> Any:
@@ -290,15 +289,16 @@ class EtcdStore:
     async def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
         """Events from `revision` on, of complete revisions only, from the best member until it is lost."""
         member, token = self.rank()[0], self._token
-        metadata = [_HAS_LEADER, *([("token", token)] if token else [])]
-        call = self._channels[member].watch(metadata=metadata, wait_for_ready=False)
         create = pb.WatchCreateRequest(key=start, range_end=end, start_revision=revision, fragment=True)
-        guard = asyncio.create_task(self._cancel_when_suspect(call, member), name="etcd-watch-guard")
+        stream: MessageStream | None = None
         try:
             async with asyncio.timeout(WATCH_DEADLINE):
-                await call.write(pb.WatchRequest(create_request=create))
-                check(await call.read())
-            async for batch in complete_revisions(_answers(call), revision - 1):
+                stream = await self._channels[member].watch(WATCH_DEADLINE, _HAS_LEADER + self._metadata())
+                stream.write(pb.WatchRequest(create_request=create).SerializeToString())
+                confirmed = await stream.read()
+            check(pb.WatchResponse.FromString(confirmed or _ENDED))
+            self._guard(stream, member)
+            async for batch in complete_revisions(_answers(stream), revision - 1):
                 yield batch
             raise Unavailable(f"{member} ended the watch")
         except TimeoutError as late:
@@ -307,25 +307,24 @@ class EtcdStore:
         except Unauthenticated as refused:
             await self._sign_in(member, WATCH_DEADLINE, token)
             raise Unavailable(str(refused)) from refused
-        except grpc.aio.AioRpcError as error:
+        except RpcError as error:
             self._lost_watch(member, error)
             raise watch_error(error) from error
-        except asyncio.CancelledError as cancelled:
-            if _is_cancelled():
-                raise
-            raise Unavailable(f"{member} was given up: the watch goes elsewhere") from cancelled
         finally:
-            guard.cancel()
-            call.cancel()
+            if stream is not None:
+                stream.cancel()
 
-    async def _cancel_when_suspect(self, call: Any, member: str) -> None:
+    def _guard(self, stream: MessageStream, member: str) -> None:
         """A stream to a member that hangs stays silent for 13 s of keepalive: its missed deadlines say it sooner."""
-        while not self._members.is_suspect(member):  # noqa: ASYNC110  (what it depends on changes with every answer)
-            await asyncio.sleep(LOOK_EVERY)
-        call.cancel()
+        if stream.over:
+            return
+        if self._members.is_suspect(member):
+            stream.cancel(RpcError(Code.UNAVAILABLE, f"{member} does not answer: the watch goes elsewhere"))
+        else:
+            asyncio.get_running_loop().call_later(LOOK_EVERY, self._guard, stream, member)
 
-    def _lost_watch(self, member: str, error: grpc.aio.AioRpcError) -> None:
-        if "no leader" in (error.details() or ""):  # an election, or a member that is cut off: a probe will tell
+    def _lost_watch(self, member: str, error: RpcError) -> None:
+        if "no leader" in error.details:  # an election, or a member that is cut off: a probe will tell
             self._members.outrun(member, 0.0)
         else:
             self._members.missed(member, 0.0, self._clock())
@@ -373,15 +372,9 @@ def alarms_of(answer: pb.StatusResponse) -> frozenset[tuple[int, str]]:
     return frozenset((int(found[1]), found[2]) for text in answer.errors if (found := _ALARM.search(text)))
 
 
-async def _answers(call: Any) -> AsyncIterator[pb.WatchResponse]:
-    while (answer := await call.read()) is not grpc.aio.EOF:
-        yield answer
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody wants the running task to end (and not just a call of it)."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _answers(stream: MessageStream) -> AsyncIterator[pb.WatchResponse]:
+    while (message := await stream.read()) is not None:
+        yield pb.WatchResponse.FromString(message)
 
 
 async def _leave(channel: Channel) -> None:

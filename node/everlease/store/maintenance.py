@@ -23,8 +23,9 @@ from etcd3.exceptions import Etcd3Exception
 
 from everlease.errors import ConfigError, StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
+from everlease.store import pem
 from everlease.store.api import Compacted, Unavailable
-from everlease.store.channel import OPTIONS, Credentials, target_of, tls
+from everlease.store.channel import Credentials, target_of
 from everlease.store.etcd import EtcdStore, alarms_of
 from everlease.store.snapshots import Pace, Sink, receive
 from everlease.store.upkeep import Disk, MemberStatus
@@ -38,6 +39,14 @@ LONG_THREADS: Final = 3
 """Compaction, defragmentation and a snapshot may each take minutes, and wait for nobody."""
 
 LONGEST_SNAPSHOT: Final = 3600.0
+
+OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),  # a connection of its own: one member's trouble stays its own
+    ("grpc.enable_retries", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", 64 << 20),
+)
+"""For whoever speaks to etcd by grpc itself."""
 
 _SAMPLE: Final = re.compile(
     rb"^(etcd_disk_wal_fsync_duration_seconds_(?:sum|count)|etcd_server_quota_backend_bytes) (\S+)$", re.MULTILINE
@@ -135,7 +144,7 @@ class Maintenance:
         target, secure = target_of(endpoint)
         host, _, port = target.rpartition(":")
         known = self._credentials
-        papers = tls(known) if secure else None
+        papers = _tls(known) if secure else None
         there = etcd3.Endpoint(host, int(port), secure=secure, creds=papers, opts=OPTIONS)
         user = {"user": known.username, "password": known.password} if known.username else {}
         return etcd3.MultiEndpointEtcd3Client([there], timeout=deadline, **user)
@@ -203,3 +212,8 @@ def disk_of(exposition: bytes) -> Disk:
         raise ValueError("no etcd_disk_wal_fsync_duration_seconds there")
     quota = max(int(found.get("etcd_server_quota_backend_bytes", 0)), 0)
     return Disk(found[f"{head}_count"], found[f"{head}_sum"], quota)
+
+
+def _tls(credentials: Credentials) -> grpc.ChannelCredentials:
+    ca, cert, key = pem.read(credentials.ca, credentials.cert, credentials.key)
+    return grpc.ssl_channel_credentials(ca, key, cert)

@@ -1,4 +1,4 @@
-"""Certificates and keys as files: read, and looked at before gRPC, which would only say that it cannot connect.
+"""Certificates and keys as files: read, and looked at before they are used, when one could only say "cannot connect".
 
 Law: whatever is wrong with a file is one ConfigError that names it.
 """
@@ -69,6 +69,19 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
+    """What a client checks its server with (without `ca`: the system's authorities). Raises ConfigError as `read`."""
+    read(ca, cert, key)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is not None:
+        made.load_verify_locations(ca)
+    else:
+        made.load_default_certs()
+    if cert is not None and key is not None:
+        made.load_cert_chain(cert, key)
+    return made
 
 
 def _octets(path: Path | None) -> bytes | None:

@@ -7,14 +7,12 @@ back in time after a snapshot. Who watches again starts after the last complete 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
-
-import grpc.aio
 
 from everlease.errors import StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.api import Compacted, KeyValue, Unavailable, WatchBatch
 from everlease.store.channel import Unauthenticated, store_error
+from everlease.store.rpc import RpcError
 
 _DELETE = pb.Event.DELETE
 
@@ -46,10 +44,8 @@ def _event(event: pb.Event) -> KeyValue:
     return KeyValue(kv.key, None if event.type == _DELETE else kv.value, kv.mod_revision, kv.version)
 
 
-def check(answer: Any) -> pb.WatchResponse:
+def check(answer: pb.WatchResponse) -> pb.WatchResponse:
     """The answer, if the watch goes on after it. Raises Compacted, Unauthenticated, Unavailable."""
-    if answer is grpc.aio.EOF:
-        raise Unavailable("the watch ended")
     if answer.compact_revision:
         raise Compacted(answer.cancel_reason or "compacted", answer.compact_revision)
     if answer.canceled and any(words in answer.cancel_reason for words in _SIGN_IN_AGAIN):
@@ -59,7 +55,7 @@ def check(answer: Any) -> pb.WatchResponse:
     return answer
 
 
-def watch_error(error: grpc.aio.AioRpcError) -> StoreError:
+def watch_error(error: RpcError) -> StoreError:
     """What the end of the stream means: Compacted, or else Unavailable."""
     failure = store_error(error)
     return failure if isinstance(failure, Compacted) else Unavailable(str(failure))

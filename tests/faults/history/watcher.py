@@ -20,8 +20,9 @@ from typing import IO, Any
 import grpc
 
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
-from everlease.store.channel import OPTIONS, target_of
+from everlease.store.channel import target_of
 from everlease.store.keys import range_end
+from everlease.store.maintenance import OPTIONS
 from faults.history.events import Beat, Commit, Event, Gap, encode
 
 SILENCE = 2.0

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-
-import grpc
-import grpc.aio
+from collections.abc import Awaitable
 
 from everlease.errors import StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.api import NoSpace
 from everlease.store.channel import Channel, Credentials, store_error
+from everlease.store.rpc import RpcError
 
 VALUE = 300_000
 """Octets of one version of the ballast; etcd refuses requests beyond 1.5 MB."""
@@ -31,8 +30,8 @@ async def fill(channels: list[Channel]) -> None:
     request = pb.TxnRequest(success=[put]).SerializeToString()
     try:
         while True:
-            await channels[0].txn(request, timeout=10)
-    except grpc.aio.AioRpcError as error:
+            await channels[0].txn(request, deadline=10)
+    except RpcError as error:
         if not isinstance(store_error(error), NoSpace):
             raise
 
@@ -43,20 +42,20 @@ async def puts(channels: list[Channel], number: int) -> None:
     operations = [pb.RequestOp(request_put=pb.PutRequest(key=key, value=bytes(100))) for key in keys]
     request = pb.TxnRequest(success=operations).SerializeToString()
     while True:
-        await _patiently(channels[number % len(channels)].txn(request, timeout=5))
+        await _patiently(channels[number % len(channels)].txn(request, deadline=5))
 
 
 async def reads(channels: list[Channel], number: int) -> None:
     """Everything, again and again."""
     request = pb.RangeRequest(key=b"\0", range_end=b"\0")
     while True:
-        await _patiently(channels[number % len(channels)].range(request, timeout=5))
+        await _patiently(channels[number % len(channels)].range(request, deadline=5))
 
 
-async def _patiently(call: grpc.aio.UnaryUnaryCall) -> None:
+async def _patiently(call: Awaitable[object]) -> None:
     try:
         await call
-    except grpc.aio.AioRpcError as error:
+    except RpcError as error:
         if isinstance(store_error(error), StoreError):  # it is overloaded: that is the point
             await asyncio.sleep(0.05)
 
