@@ -1,6 +1,6 @@
 """What a node's etcd client holds in place of gRPC channels: calls that take time, are lost, or never end.
 
-Law: errors are those of grpc.aio, so that `store.etcd` runs as it is. A deadline is the client's own; whether the
+Law: errors are those of `store.rpc`, so that `store.etcd` runs as it is. A deadline is the client's own; whether the
 request had been done by then is the cluster's affair.
 """
 
@@ -12,12 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import grpc
-import grpc.aio
-
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import txn
 from everlease.store.channel import Credentials
+from everlease.store.rpc import Code, Metadata, RpcError
 from simulate.etcd import Call, Cluster, Member, Refused, Watcher
 
 
@@ -101,21 +99,13 @@ class SimulatedChannel:
         self.compact = partial(self.ask, "compact")
         self.status = partial(self.ask, "status")
 
-    async def ask(
-        self,
-        kind: str,
-        request: Any,
-        *,
-        timeout: float,  # noqa: ASYNC109  (grpc's name)
-        metadata: object = None,
-        wait_for_ready: bool = False,
-    ) -> Any:
-        """One call: as grpc.aio has them."""
+    async def ask(self, kind: str, request: Any, deadline: float, metadata: Metadata = ()) -> Any:
+        """One call."""
         path, loop = self._path, self._path.cluster.loop
         coming: asyncio.Future[Any] = loop.create_future()
         call = Call(kind, request, partial(path.back, _settle, coming))
         path.there(path.cluster.take, path.member, call)
-        late = loop.call_later(timeout, _settle, coming, Refused("DEADLINE_EXCEEDED", "Deadline Exceeded"))
+        late = loop.call_later(deadline, _settle, coming, Refused("DEADLINE_EXCEEDED", "Deadline Exceeded"))
         try:
             answer = await coming
             if kind == "txn" and path.cluster.noted is not None:
@@ -125,15 +115,16 @@ class SimulatedChannel:
             late.cancel()
             call.given_up = True
 
-    def watch(self, *, metadata: object = None, wait_for_ready: bool = False) -> WatchCall:
+    async def watch(self, deadline: float, metadata: Metadata = ()) -> WatchCall:
+        """A stream; its connection is made with the first message."""
         return WatchCall(self._path)
 
-    async def close(self, grace: float | None = None) -> None:
+    async def close(self) -> None:
         """There is nothing to let go of."""
 
 
 class WatchCall:
-    """A stream: `_told` is on its way, `_came` has arrived; what is sent first arrives first."""
+    """`store.rpc.MessageStream`: `_told` is on its way, `_came` has arrived; what is sent first arrives first."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -141,14 +132,15 @@ class WatchCall:
         self._came: deque[Any] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._watcher: Watcher | None = None
-        self._over = False
+        self.over = False
 
-    async def write(self, request: pb.WatchRequest) -> None:
-        self._path.there(self._begin, request.create_request)
+    def write(self, message: bytes) -> None:
+        """Send one serialised WatchRequest."""
+        self._path.there(self._begin, pb.WatchRequest.FromString(message).create_request)
 
     def _begin(self, request: pb.WatchCreateRequest) -> None:
         path = self._path
-        if not self._over:
+        if not self.over:
             path.cluster.note(f"{path.host}: watch from r{request.start_revision} on {path.member.name}")
             path.watches.append(self)
             self._watcher = path.cluster.watch(path.member, request, self._tell)
@@ -182,18 +174,23 @@ class WatchCall:
         self._told.clear()
         self._take(Refused("UNAVAILABLE", "keepalive watchdog timeout"))
 
-    async def read(self) -> Any:
+    async def read(self) -> bytes | None:
+        """The next serialised WatchResponse; None at the end."""
         while not self._came:
-            if self._over:
-                raise asyncio.CancelledError  # as grpc.aio does
+            if self.over:
+                return None
             self._reader = self._path.cluster.loop.create_future()
             await self._reader
-        return _read(self._came.popleft())
+        answer: pb.WatchResponse = _read(self._came.popleft())
+        return answer.SerializeToString()
 
-    def cancel(self) -> None:
-        self._over = True
-        if self._reader is not None:
-            self._reader.cancel()
+    def cancel(self, why: RpcError | None = None) -> None:
+        """Nobody listens any more."""
+        self.over = True
+        if why is not None:
+            self._came.append(Refused(why.code.name, why.details))
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
         if self in self._path.watches:
             self._path.watches.remove(self)
         if self._watcher is not None:
@@ -220,5 +217,4 @@ def _in_words(answer: Any) -> str:
 def _read(answer: Any) -> Any:
     if not isinstance(answer, Refused):
         return answer
-    nothing = grpc.aio.Metadata()
-    raise grpc.aio.AioRpcError(grpc.StatusCode[answer.code], nothing, nothing, answer.words)
+    raise RpcError(Code[answer.code], answer.words)
