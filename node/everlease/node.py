@@ -198,7 +198,7 @@ class Node:
         store.start_probing()
         loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
         restorer = Restorer(rooms, loader.loaded, lambda: longest_lifetime(rooms.configuration.current))
-        loader.on_rollback = restorer.rolled_back
+        loader.on_doubt, loader.on_rollback = restorer.doubt, restorer.rolled_back
         self._run(loader.run())
         await loader.loaded.wait()
         await self.pulse.claim()

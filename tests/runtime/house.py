@@ -197,7 +197,7 @@ class House:
         self.settlement = Settlement(self.rooms, self.pulse, gate)
         self.loader = Loader(weather, keys, view, self.settlement.prefixes)
         self.restorer = Restorer(self.rooms, self.loader.loaded, lambda: longest_lifetime(configuration.current))
-        self.loader.on_rollback = self.restorer.rolled_back
+        self.loader.on_doubt, self.loader.on_rollback = self.restorer.doubt, self.restorer.rolled_back
         self.tasks: list[asyncio.Task[None]] = []
 
     async def join(self, document: str = DOCUMENT) -> House:

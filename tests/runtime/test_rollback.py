@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
+from everlease.runtime.committer import LOST
 from everlease.store import records
 from everlease.store.memory import MemoryStore
 from everlease.store.txn import Leaf, single
 from everlease.wire import v4
-from runtime.house import DOCUMENT, House, Time, Weather, publish, settle
+from runtime.house import DOCUMENT, House, Time, Weather, grant, publish, settle
 from runtime.test_responder import MAC, bind, hear, message
 
 
@@ -99,6 +100,21 @@ async def test_when_it_has_been_lived_down_nobody_is_told_of_it_any_more() -> No
     await house.leave()
 
 
+async def test_what_was_decided_before_a_rollback_is_not_committed_after_it() -> None:
+    house, _address = await restored()
+    committer, config = house.rooms.committer, house.rooms.configuration.current
+    outcomes: list[int] = []
+    assert config is not None
+    assert committer.submit(grant(0x0A4D2001, b"\x01late"), config, house.time.boot_now, outcomes.append)
+    await settle()
+    assert outcomes == []
+    committer.release()
+    await settle()
+    assert outcomes == [LOST]
+    assert house.rooms.view.row("default", 0x0A4D2001) is None
+    await house.leave()
+
+
 async def test_a_rollback_that_others_have_overtaken_is_seen_by_the_own_presence() -> None:
     house = await House("one", Weather()).join()
     keys, old = house.rooms.keys, records.encode(house.rooms.view.nodes["one"].presence)
@@ -125,6 +141,7 @@ async def test_a_rollback_that_others_have_overtaken_is_seen_by_the_own_presence
 async def serve_again(house: House) -> None:
     """The watch has moved to the restored store, its configuration is in force, and the presence is known there."""
     configuration = house.rooms.configuration
+    house.rooms.committer.release()
     await configuration.begin(None, 0.0)
     for _ in range(3):
         await house.beat()

@@ -72,7 +72,10 @@ class Load:
 
 
 class Committer:
-    """The queue, the table of keys in flight, and the batches on their way; everything on one loop."""
+    """The queue, the table of keys in flight, and the batches on their way; everything on one loop.
+
+    held: only presence leaves, because the store went back in time.
+    """
 
     def __init__(
         self, name: str, keys: Keys, carrier: Carrier, view: View, counters: Counters, boot: Callable[[], float]
@@ -92,7 +95,7 @@ class Committer:
         self._waiting: dict[bytes, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
-        self._closed = False
+        self._closed = self.held = False
         self._offers = OFFERS_PER_SECOND
         self._offered_at = boot()
         self.length = 0
@@ -181,7 +184,7 @@ class Committer:
                 ticket = queue[0]
                 if ticket.started < too_old:
                     self._settle(queue.popleft(), LOST)
-                elif ticket.rank != URGENT and self.seen != self.config:
+                elif ticket.rank != URGENT and (self.held or self.seen != self.config):
                     break
                 elif ticket.rank != URGENT and ticket.config != self.config:
                     self._settle(queue.popleft(), FENCED)
@@ -194,6 +197,18 @@ class Committer:
     def switch(self, config: int, seen: int) -> None:
         """The configuration that decisions are made on, and the newest one seen: mod revisions of `config/current`."""
         self.config, self.seen = config, seen
+        self._wake()
+
+    def hold(self) -> None:
+        """The store has forgotten what changes were decided on: only presence leaves until `release`."""
+        self.held = True
+
+    def release(self) -> None:
+        """Let changes leave again; those that have waited since `hold` are lost. Harmless to call twice."""
+        for queue in self._queues[URGENT + 1 :] if self.held else ():
+            while queue:
+                self._settle(queue.popleft(), LOST)
+        self.held = False
         self._wake()
 
     async def _carry(self, load: Load) -> None:

@@ -124,6 +124,8 @@ class Pulse:
             return
         self._sending, self._put_at = True, now
         rooms = self._rooms
+        if self._rollbacks != rooms.store.freshness.rollbacks and not rooms.committer.held:
+            self._begin_anew()
         config = rooms.configuration.current
         presence = rooms.membership.presence(rooms.view.revision, config.revision if config else 0, __version__)
         leaf = txn.put(self._key, records.encode(presence), self._revision)
@@ -164,6 +166,14 @@ class Pulse:
         elif sent > self._adopted_at:
             self._look_for_rollback(result)
 
+    def _begin_anew(self) -> None:
+        """After a rollback our presence is what the view has of it now; until then our batches are fenced."""
+        mine = self._rooms.view.nodes.get(self._rooms.name)
+        if mine is None:
+            self._adopt(0, 0)
+        else:
+            self._adopt(mine.revision, mine.version)
+
     def _look_for_rollback(self, result: BatchResult) -> None:
         """Our own presence, older than it was before the batch left: the store has forgotten what it confirmed.
 
@@ -175,7 +185,6 @@ class Pulse:
         freshness = self._rooms.store.freshness
         if freshness.rollbacks == self._rollbacks:
             freshness.contradict(result.revision, result.cluster)
-        self._adopt(mine.revision, mine.version)
 
 
 def _where(peer: Peer) -> str:

@@ -37,6 +37,11 @@ class Restorer:
         self.until = 0.0
         rooms.membership.on_restored = self.told
 
+    def doubt(self) -> None:
+        """The store went back in time, and the view does not know it yet: nobody is served, and no change leaves."""
+        self._rooms.committer.hold()
+        self._rooms.lifeline.doubt(self._rooms.clock.boot())
+
     def rolled_back(self) -> None:
         """The store went back in time, and the view is empty: serve nobody until it is loaded and proved again."""
         rooms = self._rooms
@@ -70,6 +75,7 @@ class Restorer:
             await self._news.wait()
             self._news.clear()
             await self._loaded.wait()
+            self._rooms.committer.release()
             await self.write_back()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self.until - self._rooms.clock.boot())

@@ -40,7 +40,8 @@ RELIST_EVERY = 600.0
 class Loader:
     """Runs the view. loaded: set while the view is complete (it may be a moment old: freshness is proved by the echo).
 
-    on_rollback(): called after the view has been emptied into its ghosts.
+    on_doubt(): called as soon as the store is seen to have gone back in time, while the view is still the old one;
+    on_rollback(): after the view has been emptied into its ghosts.
     """
 
     def __init__(self, store: Store, keys: Keys, view: View, prefixes: Callable[[], Prefixes]) -> None:
@@ -53,8 +54,9 @@ class Loader:
         self._asking = asyncio.Semaphore(READERS)
         self._taking = asyncio.Lock()
         self.loaded = asyncio.Event()
+        self.on_doubt: Callable[[], None] = lambda: None
         self.on_rollback: Callable[[], None] = lambda: None
-        store.freshness.on_rollback = self._rolled_back.set
+        store.freshness.on_rollback = self._doubt
 
     async def run(self) -> None:
         """Load, watch, start again when the member is lost, the revision compacted, or history rolled back."""
@@ -69,6 +71,11 @@ class Loader:
                 self._rolled_back.clear()
                 self._view.roll_back()
                 self.on_rollback()
+
+    def _doubt(self) -> None:
+        self.loaded.clear()
+        self._rolled_back.set()
+        self.on_doubt()
 
     async def _notice_rollback(self) -> None:
         await self._rolled_back.wait()
