@@ -6,7 +6,7 @@ pass its quota, so new grants stop here when the fullest member is beyond it, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from everlease.runtime.committer import ROOM
@@ -32,7 +32,7 @@ class StoreCondition:
     quota: int = 0
     fullness: float = 0.0
     trouble: str = ""
-    snapshot: Taken = Taken()
+    snapshot: Taken = field(default_factory=Taken)
 
     def adopt(self, tenure: Tenure | None, *, mine: bool) -> None:
         """The keeper's latest words; without a keeper the last ones stay."""
