@@ -16,7 +16,8 @@ from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import txn
 from everlease.store.channel import Credentials
 from everlease.store.rpc import Code, Metadata, RpcError
-from simulate.etcd import Call, Cluster, Member, Refused, Watcher
+from simulate.etcd import Cluster
+from simulate.members import Call, Member, Refused, Watcher
 
 
 class Path:

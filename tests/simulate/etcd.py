@@ -8,7 +8,6 @@ is decided by whom in raft is left out: a request commits where a leader has a m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
@@ -16,7 +15,9 @@ from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.api import BadRequest, Compacted, KeyValue, Unavailable
 from everlease.store.mvcc import Mvcc
 from everlease.store.txn import MAX_TXN_OPS
+from simulate import messages
 from simulate.loop import SimulatedLoop
+from simulate.members import HUNG, Answer, Call, Events, Member, Refused, Watcher
 
 NO_LEADER: Final = (2.0, 4.0)
 """Seconds without a leader after which a member ends watches that ask for `hasleader`."""
@@ -29,81 +30,6 @@ COMMIT: Final = (0.001, 0.004)
 
 APPLY: Final = (0.0002, 0.002)
 """Seconds until another member has applied it, too."""
-
-QUOTA: Final = 2 << 30
-VERSION: Final = "3.4.23"
-
-
-class Refused(Exception):
-    """An answer that is an error: a gRPC status by name, and its words."""
-
-    def __init__(self, code: str, words: str) -> None:
-        super().__init__(f"{code}: {words}")
-        self.code = code
-        self.words = words
-
-
-Answer = Callable[[Any], None]
-"""Takes the message, or Refused."""
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """A request that a member has. given_up: the client does not wait any more (its deadline, or a cancellation)."""
-
-    kind: str
-    request: Any
-    answer: Answer
-    given_up: bool = False
-    proposed: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Watcher:
-    """One watch on one member. next: the revision from which it still has to tell; tell: takes responses."""
-
-    start: bytes
-    end: bytes
-    next: int
-    tell: Answer
-    stuck: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One etcd process. disk: seconds that an fsync takes, infinite = it never returns; apart: it reaches no other one.
-
-    applied: the last revision that it has applied; backlog: what came in while it was stopped; full: it has raised
-    NOSPACE; size, in_use, quota: bytes of its database; fsyncs, fsyncing: how many of its log, and their seconds.
-    """
-
-    name: str
-    number: int
-    alive: bool = True
-    frozen: bool = False
-    disk: float = 0.0
-    apart: bool = False
-    full: bool = False
-    size: int = 400 << 20
-    in_use: int = 300 << 20
-    quota: int = QUOTA
-    fsyncs: int = 0
-    fsyncing: float = 0.0
-    applied: int = 1
-    stale_at: int = 0
-    backlog: list[Call] = field(default_factory=list)
-    watchers: list[Watcher] = field(default_factory=list)
-
-    @property
-    def works(self) -> bool:
-        """It takes part in raft."""
-        return self.alive and not self.frozen and not self.apart and self.disk < HUNG
-
-
-HUNG: Final = 3600.0
-
-Events = list[tuple[KeyValue, KeyValue | None]]
-"""What a revision changed: each record with what was there before."""
 
 
 class Cluster:
@@ -204,7 +130,7 @@ class Cluster:
         elif call.kind == "move":
             self._move(member, call)
         elif call.kind == "range" and member.stale_at:
-            call.answer(self._range(call.request, member.stale_at))
+            call.answer(self._read(call, member.stale_at))
         else:
             self._propose(member, call)
 
@@ -229,10 +155,12 @@ class Cluster:
         return max(self.leader.disk, others[needed - 1] if needed else 0.0)
 
     def _arrive(self, leader: Member, member: Member, call: Call) -> None:
-        if self.leader is not leader:  # it fell while the entry was on its way: maybe a majority has it, maybe not
+        if self.leader is None:  # it fell while the entry was on its way: maybe a majority has it, maybe not
             self._limbo.append((member, call))
+        elif self.leader is not leader and self.chance.random() < 0.5:
+            return  # the next leader did not have it
         elif call.kind == "range":
-            self._tell(member, call, self._range(call.request, self.mvcc.revision))
+            self._tell(member, call, self._read(call, self.mvcc.revision))
         else:
             self._commit(member, call)
 
@@ -245,7 +173,7 @@ class Cluster:
             self._disarm(call.request)
             self._tell(member, call, None)
         elif call.kind == "range":
-            self._tell(member, call, self._range(call.request, self.mvcc.revision))
+            self._tell(member, call, self._read(call, self.mvcc.revision))
 
     def _tell(self, member: Member, call: Call, answer: Any) -> None:
         """The member answers when it has applied the entry; one that is stopped by then, when it runs again."""
@@ -264,14 +192,14 @@ class Cluster:
             answer = self.mvcc.txn(request)
         except BadRequest as bad:
             return Refused("INVALID_ARGUMENT", str(bad))
-        self._head(answer.header, self.mvcc.revision)
+        self._head(self.mvcc.revision).fill(answer.header)
         if self.mvcc.revision > before:
             self._written()
         return answer.SerializeToString()
 
     def _written(self) -> None:
         mvcc = self.mvcc
-        events = _from(mvcc.log, mvcc.revision)
+        events = messages.since(mvcc.log, mvcc.revision)
         self.committed(mvcc.revision, [(event, mvcc.at(event.key, mvcc.revision - 1)) for event in events])
         for member in self.members.values():
             lag = 0.0 if member is self.leader else self.chance.uniform(*APPLY) + min(member.disk, 5.0)
@@ -282,7 +210,7 @@ class Cluster:
         """A member over its quota refuses what it is asked itself; what comes by another one it applies, and raises
         its alarm, which stops the puts of all."""
         over = [each for each in self.members.values() if each.full or each.size >= each.quota]
-        if not over or not self._puts(pb.TxnRequest.FromString(request)):
+        if not over or not messages.puts(pb.TxnRequest.FromString(request), self.nested_pass):
             return False
         if member in over:
             member.full = True
@@ -295,30 +223,6 @@ class Cluster:
             member.full = True
             self.note(f"etcd: {member.name} raises its alarm")
 
-    def _puts(self, request: pb.TxnRequest) -> bool:
-        """Whether the quota counts it: 3.4 does not look into nested transactions (F8)."""
-        return any(
-            op.HasField("request_put")
-            or (op.HasField("request_txn") and not self.nested_pass and self._puts(op.request_txn))
-            for op in request.success
-        )
-
-    def _range(self, request: pb.RangeRequest, head: int) -> Any:
-        answer = pb.RangeResponse()
-        self._head(answer.header, head)
-        if request.count_only:
-            return answer
-        try:
-            end = request.range_end or request.key + b"\0"
-            records, answer.more = self.mvcc.get_range(request.key, end, request.revision or head, request.limit)
-        except Compacted as compacted:
-            return Refused("OUT_OF_RANGE", str(compacted))
-        except Unavailable as future:
-            return Refused("OUT_OF_RANGE", str(future))
-        for each in records:
-            answer.kvs.add(key=each.key, value=each.value, mod_revision=each.revision, version=each.version)
-        return answer
-
     def _compact(self, request: pb.CompactionRequest) -> Any:
         try:
             self.mvcc.compact(request.revision)
@@ -328,13 +232,13 @@ class Cluster:
         for member in self.members.values():
             member.in_use = min(member.in_use, 100 << 20)
         answer = pb.CompactionResponse()
-        self._head(answer.header, self.mvcc.revision)
+        self._head(self.mvcc.revision).fill(answer.header)
         return answer
 
     def _status(self, member: Member) -> pb.StatusResponse:
-        answer = pb.StatusResponse(version=VERSION, db_size=member.size, raft_term=self.term)
+        answer = pb.StatusResponse(version="3.4.23", db_size=member.size, raft_term=self.term)
         answer.db_size_in_use, answer.raft_applied_index = member.in_use, member.applied
-        self._head(answer.header, member.applied)
+        self._head(member.applied).fill(answer.header)
         answer.header.member_id = member.number
         if not self.lacks_leader(member):
             answer.leader = self.leader.number if self.leader is not None else member.number
@@ -369,8 +273,11 @@ class Cluster:
         self.lead(target)
         call.answer(None)
 
-    def _head(self, header: Any, revision: int) -> None:
-        header.cluster_id, header.revision, header.raft_term = self.id, revision, self.term
+    def _read(self, call: Call, revision: int) -> Any:
+        return messages.read(self.mvcc, call.request, self._head(revision))
+
+    def _head(self, revision: int) -> messages.Head:
+        return messages.Head(self.id, revision, self.term)
 
     def alarmed(self) -> bool:
         """One full member stops the puts of all (F7)."""
@@ -386,7 +293,7 @@ class Cluster:
         if member.frozen:
             return None
         created = pb.WatchResponse(created=True)
-        self._head(created.header, member.applied)
+        self._head(member.applied).fill(created.header)
         tell(created)
         start = request.start_revision or member.applied + 1
         watcher = Watcher(request.key, request.range_end, start, tell)
@@ -415,28 +322,19 @@ class Cluster:
             return
         events = [
             each
-            for each in _from(self.mvcc.log, watcher.next)
+            for each in messages.since(self.mvcc.log, watcher.next)
             if each.revision <= member.applied and watcher.start <= each.key < watcher.end
         ]
         watcher.next = member.applied + 1
         if events:
             for part, more in self._fragments(events):
-                watcher.tell(self._news(member, part, more))
+                watcher.tell(messages.news(part, more, self._head(member.applied)))
 
     def _fragments(self, events: list[KeyValue]) -> Iterable[tuple[list[KeyValue], bool]]:
         if len(events) > 1 and self.chance.random() < 0.2:
             cut = self.chance.randrange(1, len(events))
             return ((events[:cut], True), (events[cut:], False))
         return ((events, False),)
-
-    def _news(self, member: Member, events: list[KeyValue], more: bool) -> pb.WatchResponse:
-        answer = pb.WatchResponse(fragment=more)
-        self._head(answer.header, member.applied)
-        for each in events:
-            event = answer.events.add(type=pb.Event.PUT if each.value is not None else pb.Event.DELETE)
-            event.kv.key, event.kv.mod_revision, event.kv.version = each.key, each.revision, each.version
-            event.kv.value = each.value or b""
-        return answer
 
     def end(self, watcher: Watcher) -> None:
         """It is not told any more."""
@@ -501,11 +399,3 @@ class Cluster:
             self.kill(member)
             member.applied = revision
             member.full = False
-
-
-def _from(log: list[KeyValue], revision: int) -> list[KeyValue]:
-    """The events of a revision and of all after it."""
-    first = len(log)
-    while first and log[first - 1].revision >= revision:
-        first -= 1
-    return log[first:]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from simulate.etcd import HUNG, QUOTA, Member
+from simulate.members import HUNG, QUOTA, Member
 from simulate.nodes import Machine
 from simulate.scene import Scene
 from simulate.wires import Wire

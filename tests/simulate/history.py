@@ -14,7 +14,7 @@ from everlease.wire import v4
 from faults.history import events, frames
 from faults.history.model import History
 from lab.capture import Captured
-from simulate.etcd import Events
+from simulate.members import Events
 from simulate.world import EPOCH, World
 
 NO_HARDWARE = (bytes(6), bytes(6))

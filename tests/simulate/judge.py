@@ -13,8 +13,8 @@ from everlease.store.api import KeyValue
 from everlease.store.keys import CONFIG, LEASES, RESERVATIONS, Keys, parse_address
 from everlease.store.records import decode_current, decode_lease, decode_reservation
 from everlease.wire import v4
-from simulate.etcd import Events
 from simulate.guests import Guest, show
+from simulate.members import Events
 from simulate.wires import Endpoint
 from simulate.world import EPOCH, World
 

@@ -15,9 +15,10 @@ from everlease.config.aside import Aside
 from everlease.config.load import load
 from everlease.core.model import Config
 from everlease.errors import ConfigError, StoreError
-from everlease.node import Host, Node, Settings
+from everlease.node import Host, Node
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.counters import Counters
+from everlease.settings import Settings
 from everlease.store.etcd import EtcdStore
 from everlease.store.upkeep import Upkeep
 from simulate.channel import Path, connect

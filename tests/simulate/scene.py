@@ -18,9 +18,9 @@ from everlease.store.etcd import EtcdStore
 from everlease.store.keys import Keys
 from simulate.channel import Path, connect
 from simulate.documents import Setting, document
-from simulate.etcd import Call, Member
 from simulate.guests import Guest, show
 from simulate.judge import Judge
+from simulate.members import Call, Member
 from simulate.nodes import Machine
 from simulate.wires import Quality, Relay, Wire
 from simulate.world import EPOCH, World

@@ -11,7 +11,8 @@ from everlease.store import txn
 from everlease.store.api import Compacted, KeyValue, NoSpace, Unavailable
 from everlease.store.etcd import EtcdStore
 from simulate.channel import connect
-from simulate.etcd import HUNG, Cluster, Member
+from simulate.etcd import Cluster
+from simulate.members import HUNG, Member
 from simulate.world import World
 
 FIRST = "m1:2379"

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import grpc.aio
-
 from everlease.errors import StoreError
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.channel import store_error
 from everlease.store.maintenance import status_of
+from everlease.store.rpc import RpcError
 from everlease.store.upkeep import Disk, MemberStatus
 from simulate.channel import Path, SimulatedChannel
 
@@ -26,8 +25,8 @@ class SimulatedUpkeep:
 
     async def _ask(self, endpoint: str, kind: str, request: Any, deadline: float) -> Any:
         try:
-            return await self._channels[endpoint].ask(kind, request, timeout=deadline)
-        except grpc.aio.AioRpcError as error:
+            return await self._channels[endpoint].ask(kind, request, deadline)
+        except RpcError as error:
             failure: StoreError = store_error(error)
             raise failure from error
 
