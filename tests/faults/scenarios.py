@@ -17,9 +17,9 @@ Inject = Callable[[Stage, int], AbstractContextManager[None]]
 
 
 STARTS = 20.0
-"""Seconds in which a node that was started serves, also on a machine that has other things to do."""
+"""Seconds in which a node or member that was started serves, also on a machine that has other things to do."""
 
-HOST = 3.5
+HOST = 4.5
 """Seconds in which the loss of a whole host may be felt: it is a member's fault and a node's at once, and the others
 count the node's silence only when their own presence comes back, which waits for the member's election."""
 
@@ -70,18 +70,20 @@ SCENARIOS = [
         "F5-one", "a node reaches one member only", on_node(lambda s, n: network.node_reaches(s, n, s.follower(n)))
     ),
     Scenario("F5-none", "a node reaches no member", on_node(network.node_reaches)),
-    Scenario("F6", "the leader's disk is full", on_leader(disk.full), hold=10.0, short=True),
-    Scenario("F6-follower", "a follower's disk is full", on_follower(disk.full)),
+    Scenario("F6", "the leader's disk is full", on_leader(disk.full), hold=10.0, settle=STARTS, short=True),
+    Scenario("F6-follower", "a follower's disk is full", on_follower(disk.full), settle=STARTS),
     Scenario("F9", "the leader's disk is frozen", on_leader(disk.frozen), short=True),
     Scenario("F9-lan", "the leader's disk is frozen, LAN timers", on_leader(disk.frozen), timers="lan"),
     Scenario(
         "F10", "every fsync of the leader takes 0.3 s", on_leader(disk.slow), hold=25.0, caught=15.0, also=quick_again
     ),
     Scenario("F11", "every fsync of a follower takes 0.3 s", on_follower(disk.slow)),
-    Scenario("F12", "the leader's disk turns read-only", on_leader(disk.read_only), hold=10.0),
-    Scenario("F13", "a member restarts while its database is locked", on_follower(disk.locked), hold=10.0, settle=20.0),
-    Scenario("F14", "a member's data is lost", on_follower(disk.lost), settle=20.0),
-    Scenario("F14-torn", "bits of a member's log flipped", on_follower(disk.torn), settle=20.0),
+    Scenario("F12", "the leader's disk turns read-only", on_leader(disk.read_only), hold=10.0, settle=STARTS),
+    Scenario(
+        "F13", "a member restarts while its database is locked", on_follower(disk.locked), hold=10.0, settle=STARTS
+    ),
+    Scenario("F14", "a member's data is lost", on_follower(disk.lost), settle=STARTS),
+    Scenario("F14-torn", "bits of a member's log flipped", on_follower(disk.torn), settle=STARTS),
     Scenario("F15", "a node reads nothing for 15 s", on_node(process.node_stopped), hold=15.0),
     Scenario("F16", "what a standing node has not seen is compacted", on_node(store.compacted_under_the_watch)),
     Scenario("F17", "a node's connections are half open", on_node(network.half_open), hold=16.0),
