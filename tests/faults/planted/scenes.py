@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from everlease.lab.netns import Lab
-from everlease.lab.processes import wait_until
+from everlease.lab.processes import LabError, wait_until
 from everlease.wire import v4
 from faults.history.model import History
 from faults.history.recorder import Recorder
@@ -70,6 +70,20 @@ class Scene:
         """The node's host does not hear what matches. Its own member is on the same host: that is `lo`."""
         return dropping(self.site.hosts[0], incoming=match)
 
+    def bind(self, client: PacketClient) -> int:
+        """The address of a client that asks until it has one, as real ones do."""
+        return self.confirmed(lambda: client.obtain(timeout=2.0))
+
+    def confirmed(self, ask: Callable[[], Captured]) -> int:
+        """The address that is given in the end; the node may not be quite well yet when it is asked first."""
+
+        def answered() -> int:
+            with contextlib.suppress(LabError):
+                return bound(ask())
+            return 0
+
+        return wait_until(answered, 15.0, "an answer")
+
     def serving(self) -> None:
         """Wait until the node serves."""
         wait_until(lambda: "serving" in self.node.readiness(), 15.0, "the node serves again")
@@ -90,7 +104,7 @@ def store_pauses(lab: Lab, build: str) -> History:
         scene.first.ask_all(scene.first.selecting(offer), 1.5)
         scene.site.etcd.resume(0)
     scene.serving()
-    scene.first.obtain()
+    scene.bind(scene.first)
     return scene.close()
 
 
@@ -101,7 +115,7 @@ def answers_are_lost(lab: Lab, build: str) -> History:
     with scene.replies_lost():
         scene.first.ask_all(scene.first.selecting(offer), 2.0)
     scene.serving()
-    scene.second.obtain()
+    scene.bind(scene.second)
     return scene.close()
 
 
@@ -115,7 +129,7 @@ def a_member_lags(lab: Lab, build: str) -> History:
     scene.open()
     with scene.recorder.fault("F4", f"member {lagging}"), cut(scene, lagging):
         scene.serving()
-        address = bound(scene.first.obtain(timeout=10.0))
+        address = scene.bind(scene.first)
         scene.take(scene.second, address)
     return scene.close()
 
@@ -129,7 +143,7 @@ def cut(scene: Scene, member: int) -> contextlib.AbstractContextManager[None]:
 def store_is_gone(lab: Lab, build: str) -> History:
     """A client that restarts asks for its address while the store does not answer at all."""
     scene = Scene(lab, build).open()
-    address = bound(scene.first.obtain())
+    address = scene.bind(scene.first)
     with scene.recorder.fault("F24", "the only member"):
         scene.site.etcd.pause(0)
         named = scene.first.message(v4.REQUEST, {50: address.to_bytes(4, "big")})
@@ -137,14 +151,14 @@ def store_is_gone(lab: Lab, build: str) -> History:
         scene.site.etcd.resume(0)
     scene.serving()
     scene.recorder.mark("audit")
-    scene.first.reboot(address)
+    scene.confirmed(lambda: scene.first.reboot(address, 2.0))
     return scene.close()
 
 
 def clock_steps(lab: Lab, build: str) -> History:
     """The node's wall clock steps by two hours, longer than a lease; then somebody asks for another's address."""
     scene = Scene(lab, build).open()
-    address = bound(scene.first.obtain())
+    address = scene.bind(scene.first)
     told = Path(scene.node.environment["FAKETIME_TIMESTAMP_FILE"])
     with scene.recorder.fault("F22", "two hours ahead"):
         told.write_text("+7200\n")
@@ -166,7 +180,7 @@ def node_sleeps(lab: Lab, build: str) -> History:
         scene.node.resume()
     time.sleep(2.0)
     scene.serving()
-    scene.second.obtain()
+    scene.bind(scene.second)
     return scene.close()
 
 
