@@ -68,9 +68,9 @@ def counted(store: EtcdStore) -> list[object]:
     """What was asked of the members for a token from now on."""
     asked: list[object] = []
 
-    def ask(sign_in: Callable[..., object], request: object, **how: object) -> object:
+    def ask(sign_in: Callable[..., object], request: object, *how: object) -> object:
         asked.append(request)
-        return sign_in(request, **how)
+        return sign_in(request, *how)
 
     for channel in store._channels.values():
         channel.authenticate = partial(ask, channel.authenticate)
