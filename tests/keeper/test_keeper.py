@@ -61,6 +61,7 @@ def done(each: Keeping, action: str) -> int:
 # --- who keeps --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_of_two_one_keeps_and_a_dead_one_is_replaced(stack: AsyncExitStack, cluster: EtcdCluster) -> None:
     first, second = [await keeping(stack, cluster.endpoints, name) for name in ("n1", "n2")]
     tasks = run(stack, first, second)
@@ -100,6 +101,7 @@ async def test_the_members_own_quota_is_measured(stack: AsyncExitStack, one_smal
 # --- F7: the quota of one member is used up ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_full_member_is_healed_while_two_keepers_run_and_the_other_nodes_know_why(
     stack: AsyncExitStack, one_small: EtcdCluster
 ) -> None:
@@ -128,6 +130,7 @@ async def calm(each: Keeping) -> bool:
     return not each.rooms.condition.trouble and each.rooms.condition.fullness < 0.5
 
 
+@pytest.mark.slow
 async def test_an_alarm_that_returns_is_not_fought_in_a_tight_loop(
     stack: AsyncExitStack, one_small: EtcdCluster
 ) -> None:
@@ -214,6 +217,7 @@ async def test_a_hollow_member_is_defragmented_one_after_the_other_and_the_servi
     assert done(keeper, "disarm") == 0
 
 
+@pytest.mark.slow
 async def test_a_member_that_is_nearly_full_has_its_history_compacted_before_it_is_full(
     stack: AsyncExitStack, one_small: EtcdCluster
 ) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from everlease.errors import ConfigError
 from everlease.lab.etcd import EtcdCluster, EtcdOptions, free_ports
-from everlease.store.api import Compacted, Unavailable
+from everlease.store.api import Compacted, NoSpace, Unavailable
 from everlease.store.channel import Credentials
 from everlease.store.etcd import EtcdStore
 from everlease.store.maintenance import Maintenance, disk_of
+from everlease.store.txn import Leaf, single
+from everlease.store.versions import warnings
 from keeper.stage import fill, flat_put, writes
 from lab.scope import EtcdScope
 
@@ -90,6 +92,24 @@ async def test_a_full_member_writes_again_after_compaction_defragmentation_and_d
     assert not await writes(store)
     await upkeep.disarm(endpoint, full.id, 5.0)
     assert await writes(store)
+
+
+async def test_under_the_alarm_nested_puts_pass_where_the_version_is_known_for_it(
+    stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    cluster = EtcdCluster(tmp_path / "etcd", 3)
+    cluster.members[1].flags = (f"--quota-backend-bytes={4 << 20}",)
+    with cluster:
+        upkeep, store = upkeep_of(stack, cluster.endpoints)
+        await fill(store)
+        version = (await upkeep.status(cluster.endpoints[0], 5.0)).version
+        passes = True
+        try:
+            await store.batch(single(Leaf({}, [(b"/nested", b"x")])), 2.0, cluster.endpoints[0])
+        except NoSpace:
+            passes = False
+        assert passes is any("pass its quota" in words for words in warnings(version))
+        assert not await writes(store)  # flat ones never do
 
 
 async def test_a_member_that_hangs_costs_its_deadline(

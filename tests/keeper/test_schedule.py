@@ -149,7 +149,7 @@ async def test_the_loop_turns_and_commits_go_on_while_a_snapshot_is_streamed(
     stack: AsyncExitStack, cluster: EtcdCluster
 ) -> None:
     keeper = await keeping(stack, cluster.endpoints)
-    for number in range(100):
+    for number in range(40):
         await keeper.store.batch(flat_put(b"/big/%d" % number, 100_000), 5.0)
     sink: Sink = Slow()
     streaming = asyncio.create_task(keeper.upkeep.snapshot(cluster.endpoints[0], sink, "x"))
@@ -160,9 +160,9 @@ async def test_the_loop_turns_and_commits_go_on_while_a_snapshot_is_streamed(
         if turns % 20 == 0:
             await keeper.store.batch(flat_put(b"/beside", 8), 1.0)
             commits += 1
-    assert await streaming > 10_000_000
-    assert commits >= 20
-    assert turns >= 400  # of the 300 pieces that took 20 ms each, none held the loop
+    assert await streaming > 4_000_000
+    assert commits >= 5
+    assert turns >= 120  # of the 120 pieces that took 20 ms each, none held the loop
 
 
 async def test_closing_ends_a_snapshot_that_is_on_its_way(cluster: EtcdCluster) -> None:

@@ -17,6 +17,8 @@ STALE: Final = 6.0
 """Seconds without a change after which the keeper is taken for dead; it writes every second."""
 
 DEADLINE: Final = 2.0
+LEAVING: Final = 0.5
+"""A node that stops has little time; without this another keeps a few seconds later."""
 
 
 class Office:
@@ -75,4 +77,4 @@ class Office:
         """Let another node have it at once. Raises Unavailable."""
         if self.mine:
             self.mine = False
-            await self._store.batch(single(Leaf({self._key: self._revision}, deletes=[self._key])), DEADLINE)
+            await self._store.batch(single(Leaf({self._key: self._revision}, deletes=[self._key])), LEAVING)
