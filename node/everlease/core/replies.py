@@ -167,8 +167,9 @@ def destination(query: Query, terms: Terms) -> Destination:
         if situation.link is None:  # a client behind a router: no broadcast reaches it
             return Destination(TO_ADDRESS, packet.ciaddr, CLIENT_PORT)
         return Destination(TO_BROADCAST, 0xFFFFFFFF, CLIENT_PORT)
+    by_hardware = not packet.flags & BROADCAST_FLAG and packet.htype == ETHERNET and len(packet.chaddr) == 6
     if packet.ciaddr:
-        return Destination(TO_ADDRESS, packet.ciaddr, CLIENT_PORT)
-    if packet.flags & BROADCAST_FLAG or packet.htype != ETHERNET or len(packet.chaddr) != 6:
+        return Destination(TO_ADDRESS, packet.ciaddr, CLIENT_PORT, packet.chaddr if by_hardware else b"")
+    if not by_hardware:
         return Destination(TO_BROADCAST, 0xFFFFFFFF, CLIENT_PORT)
     return Destination(TO_HARDWARE, terms.yiaddr, CLIENT_PORT, packet.chaddr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Reply
+from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Destination, Reply
 from everlease.core.model import Config
 from everlease.core.situation import Peers
 from everlease.runtime.sockets import Datagram, Endpoint
@@ -48,10 +48,19 @@ class Exchange:
 def leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:
     """Send a reply the way it asks for, from the own address `own`; False if the kernel refused it."""
     to = reply.destination
-    if to.kind in (TO_RELAY, TO_ADDRESS):
+    if to.kind == TO_RELAY or (to.kind == TO_ADDRESS and not _is_neighbour(endpoint, to)):
         return endpoint.send_udp(reply.payload, to.address, to.port, own)
     hardware = BROADCAST_HARDWARE if to.kind == TO_BROADCAST else to.hardware
     return endpoint.send_frame(reply.payload, hardware, to.address, own, to.port)
+
+
+def _is_neighbour(endpoint: Endpoint, to: Destination) -> bool:
+    """Whether a client with an address is on this very link: a frame reaches it without the kernel's ARP.
+
+    The kernel keeps 1,024 neighbours by default (gc_thresh3); a link with more clients that renew would lose replies.
+    """
+    address = to.address
+    return bool(to.hardware) and any((address ^ own) >> (32 - length) == 0 for own, length in endpoint.interface)
 
 
 def local_address(endpoint: Endpoint, datagram: Datagram) -> int:
