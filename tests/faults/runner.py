@@ -51,10 +51,10 @@ the end, nobody refused, nothing broken."""
 class Scenario:
     """id: as in the list of faults; says: what the fault is; hold: seconds that it lasts.
 
-    timers: etcd's; rule: which bounds apply; caught: seconds after the fault in which a client may have to ask twice,
-    0 = as long as commits may pause; settle: seconds after the healing in which all is well again; lifetime: of
-    leases; rate: clients that come, per second; false_clock: the node whose wall clock can be set; relayed_to: the
-    hosts that the relay sends to; short: runs always; also: what else must be so.
+    timers: etcd's; rule: which bounds apply; caught, back: seconds after the fault and after its healing in which a
+    client may have to ask twice, 0 = as long as commits may pause; settle: seconds after the healing in which all is
+    well again; lifetime: of leases; rate: clients that come, per second; false_clock: the node whose wall clock can be
+    set; relayed_to: the hosts that the relay sends to; short: runs always; also: what else must be so.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Scenario:
     timers: str = "default"
     rule: str = ALL
     caught: float = 0.0
+    back: float = 0.0
     settle: float = HEALTHY
     lifetime: str = "1h"
     rate: float = 200.0
@@ -101,7 +102,7 @@ class Outcome:
         """Whether the fault or its healing may have cost it a try."""
         if exchange.asked < self.faulted:
             return exchange.bound > self.faulted or not exchange.bound
-        return exchange.asked <= self.calm or 0 <= exchange.asked - self.healed <= self.bound
+        return exchange.asked <= self.calm or 0 <= exchange.asked - self.healed <= (self.scenario.back or self.bound)
 
     def describe(self) -> str:
         """One line of figures."""

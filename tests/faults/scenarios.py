@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from statistics import median
+from typing import Any
 
 from faults.inject import clock, configuration, disk, network, process, store
 from faults.runner import Outcome, Scenario
@@ -24,7 +25,7 @@ HOST = 4.5
 count the node's silence only when their own presence comes back, which waits for the member's election."""
 
 
-STEP = 3.5
+FALSE_CLOCK: dict[str, Any] = {"false_clock": 1, "caught": 3.5, "back": 3.5}
 """Seconds: the usual ones, and one until libfaketime has read what the clock shall be."""
 
 
@@ -97,9 +98,12 @@ SCENARIOS = [
         lifetime="20s",
         rate=10.0,
     ),
-    Scenario("F22-ahead", "a node's clock steps by +2 h", on_node(clock.stepped(7200.0)), false_clock=1, caught=STEP),
-    Scenario("F22-back", "a node's clock steps by -2 h", on_node(clock.stepped(-7200.0)), false_clock=1, caught=STEP),
-    Scenario("F22-drift", "a node's wall clock gains 10 %", on_node(clock.drifting), false_clock=1, hold=30.0),
+    *(
+        Scenario(id_, f"a node's clock steps by {step / 3600:+.0f} h", on_node(clock.stepped(step)), **FALSE_CLOCK)
+        for id_, step in (("F22-ahead", 7200.0), ("F22-back", -7200.0))
+    ),
+    # libfaketime leaves the kernel's stamps alone: a drifting node takes its packets for old ones, as no real one does.
+    Scenario("F22-drift", "a node's clock gains 10 %", on_node(clock.drifting), hold=30.0, rule="bound", false_clock=1),
     # A third of all copies is lost: who is bound at which try is arithmetic, not service.
     Scenario("F23", "30 % of the packets on the clients' link are lost", network.lossy, rule="bound"),
     Scenario("F25-puts", "others write 10,000 keys/s", lambda s: store.overloaded(s, "puts"), rule="bound", hold=10.0),
