@@ -159,6 +159,23 @@ async def test_until_it_is_known_who_hears_a_relay_all_divide_its_addresses(pair
     assert (known.names, known.owned) == ({"one", "two"}, guesses[0].owned)
 
 
+async def test_a_node_that_tells_late_what_it_hears_is_waited_for(pair: tuple[House, House]) -> None:
+    """Under load a presence may take seconds, and two nodes must not offer the same addresses meanwhile."""
+    one, two = pair
+    relay = 0x0A4E0001
+    for house in pair:
+        house.rooms.membership.hear_relay(relay, house.time.boot())
+    owned = one.rooms.membership.peers("", relay).owned
+    for _ in range(8):
+        await beat(one)
+    assert not one.rooms.membership.peers("", relay).settled
+    assert one.rooms.membership.peers("", relay).owned == owned
+    for _ in range(2):
+        await beat(two, one)
+    assert one.rooms.membership.peers("", relay).settled
+    assert one.rooms.membership.peers("", relay).owned == owned
+
+
 async def test_a_node_that_hears_a_relay_alone_offers_all_of_its_addresses(pair: tuple[House, House]) -> None:
     one, two = pair
     one.rooms.membership.hear_relay(7, one.time.boot())
@@ -186,7 +203,7 @@ async def test_relays_are_forgotten_after_ten_minutes_and_bounded(pair: tuple[Ho
         membership.hear_relay(relay, pair[0].time.boot())
     assert len(membership.presence(0, 0, "").relays) == 256
     pair[0].time.boot_now += 601
-    membership._relays.forget(pair[0].time.boot(), 0.5)
+    membership._relays.forget(pair[0].time.boot(), 0.5, 0.0)
     assert membership.presence(0, 0, "").relays == []
 
 

@@ -8,6 +8,7 @@ hear it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Final
 
 from everlease.core.answering import Order, owned_mask, rendezvous
@@ -58,6 +59,11 @@ class Candidates:
             del self._offerers[name]
         if silent:
             self.change(now)
+
+    def told_at(self) -> float:
+        """The oldest presence of those that may have something on offer: what all hear is known up to then."""
+        members = [member for name in self._offerers if (member := self._members.get(name)) is not None]
+        return min((member.told_at for member in members), default=inf)
 
     def skip(self, skipped: frozenset[tuple[str, str]], now: float) -> None:
         """These come last from now on."""

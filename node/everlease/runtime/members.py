@@ -14,8 +14,9 @@ from everlease.store.records import Presence, undotted
 
 @dataclass(slots=True)
 class Member:
-    """Another node, as its presence shows it. seen_at: when it last changed, seconds of CLOCK_BOOTTIME.
+    """Another node, as its presence shows it. told_at: when it last changed, seconds of CLOCK_BOOTTIME.
 
+    seen_at: the same, less the time in which nobody could be judged.
     offset: its wall clock less our CLOCK_BOOTTIME, as of the last presence that came in time; None = none has yet.
     identifiers: its own addresses, by which clients select it.
     """
@@ -27,6 +28,7 @@ class Member:
     links: frozenset[str]
     relays: frozenset[int]
     identifiers: frozenset[int]
+    told_at: float
 
     def says(self) -> object:
         """What of its presence others act upon at once."""
@@ -38,7 +40,7 @@ def member_of(name: str, presence: Presence, now: float, offset: float | None) -
     """A member whose presence changed at `now`. Raises BadRecord."""
     identifiers = frozenset(undotted(address) for own in presence.links.values() for address in own)
     relays = frozenset(map(undotted, presence.relays))
-    return Member(name, presence, now, offset, frozenset(presence.links), relays, identifiers)
+    return Member(name, presence, now, offset, frozenset(presence.links), relays, identifiers, now)
 
 
 class Identifiers:

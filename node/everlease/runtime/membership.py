@@ -136,7 +136,7 @@ class Membership:
         if self._lifeline.state == SERVING:
             eligible.add(self.name)
         self._candidates.elect(frozenset(eligible), now)
-        if self._relays.forget(now, self.period):
+        if self._relays.forget(now, self.period, self._candidates.told_at()):
             self._candidates.change(now)
         self._identifiers.forget(now)
         self._takeovers.forget(self._clock.now())

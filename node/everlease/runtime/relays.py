@@ -43,11 +43,18 @@ class Relays:
         """Whether every node knows by now who hears it (0, no relay: links are told of in advance)."""
         return relay not in self._new
 
-    def forget(self, now: float, period: float) -> bool:
-        """Drop the silent ones; whether some are settled that were not."""
+    def forget(self, now: float, period: float, told_at: float) -> bool:
+        """Drop the silent ones; whether some are settled that were not. told_at: since when everybody has told theirs.
+
+        A node under load tells late: until it has, nobody takes it for one that does not hear.
+        """
         for relay in [relay for relay, at in self._heard.items() if now - at > MEMORY]:
             del self._heard[relay]
-        settled = [relay for relay, at in self._new.items() if now - at > SETTLES * period]
+        settled = [
+            relay
+            for relay, at in self._new.items()
+            if now - at > SETTLES * period and told_at - at >= (SETTLES - 1) * period
+        ]
         for relay in settled:
             del self._new[relay]
         return bool(settled)
