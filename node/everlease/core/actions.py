@@ -38,7 +38,7 @@ DROP_REASONS: Final = (
 class Destination:
     """Where and how a reply leaves. kind: TO_RELAY, TO_ADDRESS (UDP), TO_HARDWARE, TO_BROADCAST (raw frame on a link).
 
-    address: IPv4; port: UDP; hardware: the client's MAC for TO_HARDWARE, and for TO_ADDRESS if frames to it may be sent.
+    address: IPv4; port: UDP; hardware: the client's MAC for TO_HARDWARE; for TO_ADDRESS if a frame reaches it, too.
     """
 
     kind: int
