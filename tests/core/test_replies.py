@@ -193,7 +193,8 @@ def test_the_destination_of_a_reply(row: tuple[int, int, int, bool, str | None, 
     packet = message(v4.REQUEST, giaddr=giaddr, ciaddr=ciaddr, flags=0x8000 if broadcast else 0)
     found = destination(query(packet, link=link, destination=S), Terms(kind, S, 0 if kind == v4.NAK else A))
     assert (found.kind, found.address, found.port) == (to, address, 67 if giaddr else 68)
-    assert found.hardware == (mac(1) if to == TO_HARDWARE else b"")
+    reachable = to == TO_HARDWARE or (to == TO_ADDRESS and kind == v4.ACK and not broadcast)
+    assert found.hardware == (mac(1) if reachable else b"")
 
 
 def test_behind_nat_a_relay_is_answered_where_its_packet_came_from() -> None:
