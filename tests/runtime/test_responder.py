@@ -13,6 +13,7 @@ from everlease.core.identity import client_bucket
 from everlease.core.model import Config
 from everlease.runtime.committer import COMMITTED, FENCED, LOST, REFUSED
 from everlease.runtime.sockets import Datagram
+from everlease.store.records import row_of
 from everlease.wire import v4
 from runtime.house import House, Weather, settle
 
@@ -143,6 +144,24 @@ async def test_a_release_that_comes_late_does_not_free_what_its_client_got_since
     assert row is not None
     house.rooms.view.table("default").put(ack.yiaddr, structs.replace(row, revision=row.revision + 9))
     ((_, done),) = held.asked
+    done(outcome)
+    assert len(held.asked) == 1
+    assert dropped(house) == {"conflict": 1}
+    house.rooms.committer = house.committer
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, FENCED])
+async def test_a_request_that_comes_late_does_not_move_its_client_from_what_it_got_since(
+    house: House, outcome: int
+) -> None:
+    (offer,) = await hear(house, message(v4.DISCOVER))
+    held = Held()
+    house.rooms.committer = held  # type: ignore[assignment]
+    await hear(house, selecting(offer))
+    ((asked, done),) = held.asked
+    assert asked.lease is not None
+    elsewhere = row_of(asked.lease, house.rooms.view.revision + 9)
+    house.rooms.view.table("default").put(offer.yiaddr + 1, elsewhere)  # by another node
     done(outcome)
     assert len(held.asked) == 1
     assert dropped(house) == {"conflict": 1}

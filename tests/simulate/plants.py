@@ -117,8 +117,8 @@ def lost_event() -> None:
 
 
 def late_release() -> None:
-    """A RELEASE that was refused is decided again, on whatever its client has by now."""
-    Responder._is_newer = lambda _self, _change: False
+    """A RELEASE or REQUEST that was refused is decided again, on whatever its client has by now."""
+    Responder._is_overtaken = lambda _self, _change: False
 
 
 PLANTS: Final[dict[str, Plant]] = {

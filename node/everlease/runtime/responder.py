@@ -153,18 +153,25 @@ class Responder:
             self._drop("unavailable")
         elif outcome == COMMITTED:
             self._committed(exchange, commit)
-        elif commit.change.kind in (RELEASE, DECLINE) and self._is_newer(commit.change):
-            self._drop("conflict")  # the client has come back meanwhile, to another node: this it has not given up
+        elif self._is_overtaken(commit.change):
+            self._drop("conflict")
         elif outcome == FENCED or exchange.refused < DECISIONS - 1:
             exchange.refused += outcome != FENCED
             self._decide_again(exchange, now)
         else:
             self._drop("conflict")
 
-    def _is_newer(self, change: Change) -> bool:
-        """Whether the record is not the one any more that the change was decided on."""
-        row = self._rooms.view.row(change.space, change.address)
-        return row is None or row.revision != change.expected
+    def _is_overtaken(self, change: Change) -> bool:
+        """Whether its client has been served by another node since: what it asked for then it does not want any more.
+
+        A RELEASE would free, and a grant would move it away from, what it uses now. If it does want that it asks again.
+        """
+        view = self._rooms.view
+        if change.kind in (RELEASE, DECLINE):
+            row = view.row(change.space, change.address)
+            return row is None or row.revision != change.expected
+        known = ((held, view.address_of(change.space, subnet, change.client)) for subnet, held in change.indexes)
+        return change.kind == GRANT and any(now not in (0, held, change.address) for held, now in known)
 
     def _committed(self, exchange: Exchange, commit: Commit) -> None:
         change = commit.change
