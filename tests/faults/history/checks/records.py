@@ -24,7 +24,11 @@ OFFER_HELD = 30.0
 def one_binding_for_each_client(history: History) -> Iterator[Violation]:
     """I6: at any revision a client has at most one binding that has not ended in a subnet."""
     bound: dict[tuple[str, int, bytes], dict[int, Lease]] = defaultdict(dict)
+    era = 0
     for state in states(history):
+        if state.last is not None and state.last.era != era:
+            bound.clear()  # a snapshot was restored: what came after it never was
+            era = state.last.era
         for change in state.changes:
             for lease in _both(change):
                 bound[change.place[0], lease.subnet, lease.client].pop(change.place[1], None)
