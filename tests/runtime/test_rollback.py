@@ -115,6 +115,24 @@ async def test_what_was_decided_before_a_rollback_is_not_committed_after_it() ->
     await house.leave()
 
 
+async def test_a_batch_that_was_under_way_when_the_store_went_back_is_not_sent_again() -> None:
+    house = await House("one", Weather()).join()
+    config, outcomes = house.rooms.configuration.current, list[int]()
+    assert config is not None
+    house.weather.decide = lambda _request, _member: "lose"
+    house.rooms.committer.submit(grant(0x0A4D2001, b"\x01late"), config, house.time.boot_now, outcomes.append)
+    await settle()
+    house.restorer.doubt()
+    house.rooms.committer.release()
+    house.weather.decide = lambda _request, _member: ""
+    async with asyncio.timeout(5):
+        while not outcomes:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert outcomes == [LOST]
+    assert house.rooms.view.row("default", 0x0A4D2001) is None
+    await house.leave()
+
+
 async def test_a_rollback_that_others_have_overtaken_is_seen_by_the_own_presence() -> None:
     house = await House("one", Weather()).join()
     keys, old = house.rooms.keys, records.encode(house.rooms.view.nodes["one"].presence)

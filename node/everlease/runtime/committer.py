@@ -18,7 +18,7 @@ from everlease.core.actions import GRANT, OFFER, Change
 from everlease.core.model import Config
 from everlease.runtime.carrier import PATIENCE, Carrier
 from everlease.runtime.counters import Counters
-from everlease.store.api import BadRequest, BatchResult, KeyValue, NoSpace, Result, Unavailable
+from everlease.store.api import BadRequest, BatchResult, Forgotten, KeyValue, NoSpace, Result, Unavailable
 from everlease.store.keys import Keys
 from everlease.store.txn import Batch, Fences, Leaf, plan
 from everlease.store.view import View
@@ -64,10 +64,14 @@ class Ticket:
 
 @dataclass(slots=True)
 class Load:
-    """Tickets on their way together. config: what the first fence compares; batch: made for the first try."""
+    """Tickets on their way together. config: what the first fence compares; batch: made for the first try.
+
+    era: how often the store had gone back in time when they left.
+    """
 
     tickets: list[Ticket]
     config: int
+    era: int
     batch: Batch | None = None
 
 
@@ -96,6 +100,7 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = self.held = False
+        self._era = 0
         self._offers = OFFERS_PER_SECOND
         self._offered_at = boot()
         self.length = 0
@@ -177,7 +182,7 @@ class Committer:
     def _take(self) -> Load:
         """As many tickets as a batch takes. While a newer configuration is being loaded only presence leaves."""
         batch = Batch(self.fences(self.seen))
-        load = Load([], self.seen, batch)
+        load = Load([], self.seen, self._era, batch)
         too_old = self._boot() - PATIENCE
         for queue in self._queues:
             while queue:
@@ -202,6 +207,7 @@ class Committer:
     def hold(self) -> None:
         """The store has forgotten what changes were decided on: only presence leaves until `release`."""
         self.held = True
+        self._era += 1
 
     def release(self) -> None:
         """Let changes leave again; those that have waited since `hold` are lost. Harmless to call twice."""
@@ -224,13 +230,15 @@ class Committer:
             await self._conclude(tickets, result, sent)
         except BadRequest:
             await self._split(load)
-        except (Unavailable, NoSpace):
+        except (Unavailable, NoSpace, Forgotten):
             pass
         finally:
             self._settle_all([ticket for ticket in tickets if not ticket.settled], LOST)
 
     def _request(self, load: Load) -> bytes:
         """The bytes of the next try: for a later one the window of the second fence has moved on."""
+        if load.era != self._era:
+            raise Forgotten("decided before the store went back in time")
         batch, load.batch = load.batch, None
         if batch is None:
             batch = Batch(self.fences(load.config))
@@ -242,7 +250,7 @@ class Committer:
         """One bad change refuses its whole batch: send each alone, so that only that one is lost."""
         if len(load.tickets) > 1:
             while load.tickets:
-                await self._carry(Load([load.tickets.pop(0)], load.config))
+                await self._carry(Load([load.tickets.pop(0)], load.config, load.era))
 
     # --- what became of them ------------------------------------------------------------------------------------------
 

@@ -44,6 +44,12 @@ class Compacted(StoreError):
         self.revision = revision
 
 
+class Forgotten(StoreError):
+    """The store went back in time: what was decided before must not reach it."""
+
+    reason = "forgotten"
+
+
 class KeyValue(msgspec.Struct, gc=False):
     """One record: key and value as bytes, etcd's mod revision and version; value None = deleted (watch only)."""
 
