@@ -49,10 +49,10 @@ def _of_client(history: History, packets: list[Packet], released: list[tuple[flo
     farewells = [packet for packet in packets if packet.kind in ("RELEASE", "DECLINE", "REQUEST")]
     farewells = [packet for packet in farewells if packet.kind != "REQUEST" or packet.server]
     for promise in made:
-        since, own = promise.ack.at, promise.ack.address
+        since, own = promise.asked, promise.ack.address  # an answer to who has left meanwhile promises nothing
         ends = [packet.at for packet in farewells if packet.at >= since and _gives_up(packet, own)]
         ends += [at for at, address in released if address == own and at >= since]
-        promise.until = max(min([promise.end, *ends]), since)
+        promise.until = max(min([promise.end, *ends]), promise.ack.at)
     return made
 
 

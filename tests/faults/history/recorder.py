@@ -10,6 +10,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 
 from bench.capture import missed
@@ -89,8 +90,9 @@ class Recorder:
         """/metrics of every node that answers."""
         for node in self._site.nodes:
             with contextlib.suppress(LabError):
-                samples = {_sample(name, labels): value for name, labels, value in node.metrics()}
-                self._events.append(Scrape(time.time(), node.name, samples))
+                read = [(_sample(name, labels), value) for name, labels, value in node.metrics()]
+                finite = {name: value for name, value in read if isfinite(value)}  # JSON knows no NaN
+                self._events.append(Scrape(time.time(), node.name, finite))
 
     def usage(self) -> None:
         """What every process of the site uses now."""

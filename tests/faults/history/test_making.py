@@ -72,6 +72,16 @@ def test_a_promise_ends_when_its_client_or_an_operator_says_so() -> None:
     assert second.until - second.ack.at < 6
 
 
+def test_an_ack_that_meets_a_client_which_has_released_meanwhile_promises_nothing() -> None:
+    story = Story()
+    story.binds(A, X)
+    xid = story.sends(A, "REQUEST", X, ciaddr=X)
+    story.sends(A, "RELEASE", X, ciaddr=X)
+    story.commits(A, X).answers(A, "ACK", X, xid)
+    late = promises(story.history())[-1]
+    assert late.until == late.ack.at
+
+
 def test_a_commit_was_not_before_a_read_that_did_not_see_it() -> None:
     history = History([Beat(10.0, 4), Beat(11.0, 4), Beat(12.0, 6), Beat(13.0, 6), Beat(13.5, 5)])  # the last is stale
     assert history.not_before(Commit(12.5, 5, "k", "")) == 11.0
