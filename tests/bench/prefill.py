@@ -20,7 +20,6 @@ from everlease.store import wire
 from everlease.store.keys import Keys, index_value
 from everlease.store.records import encode_lease
 
-_OPTIONS = (("grpc.max_send_message_length", 64 << 20),)
 FIRST_ADDRESS = 0x0A410000  # 10.65.0.0, where the bench's pool begins
 SUBNET, SPACE, VALID = 1, "default", 86_400
 _NESTED, _PUTS = 40, 60  # 100 of etcd's 128 operations on each path; 1,200 leases in about 0.5 MB
@@ -72,7 +71,7 @@ def requests(pairs: Iterator[tuple[bytes, bytes]]) -> Iterator[bytes]:
 
 def fill(endpoint: str, leases: int) -> None:
     """Write `leases` records through one member, four transactions at a time; raises grpc.RpcError."""
-    with grpc.insecure_channel(endpoint.removeprefix("http://"), options=_OPTIONS) as channel:
+    with grpc.insecure_channel(endpoint.removeprefix("http://")) as channel:
         call = channel.unary_unary(_PATH, response_deserializer=pb.TxnResponse.FromString)
         batches = requests(puts(leases, int(time.time())))
         while group := list(islice(batches, 4)):

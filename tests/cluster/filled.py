@@ -15,7 +15,6 @@ import grpc
 
 from bench.prefill import SPACE, SUBNET, lease, requests
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
-from everlease.store.channel import OPTIONS
 from everlease.store.keys import Keys, index_value
 from everlease.store.records import encode_lease
 
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, required=True)
     chosen = parser.parse_args()
     numbers = random.Random(98).sample(range(chosen.pool), chosen.leases)
-    with grpc.insecure_channel(chosen.etcd.removeprefix("http://"), options=OPTIONS) as channel:
+    with grpc.insecure_channel(chosen.etcd.removeprefix("http://")) as channel:
         put = channel.unary_unary("/etcdserverpb.KV/Txn", response_deserializer=pb.TxnResponse.FromString)
         for request in requests(puts(numbers, int(time.time()))):
             put(request, timeout=60)
