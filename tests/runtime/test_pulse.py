@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from everlease.errors import ConfigError
-from everlease.store.api import NoSpace
+from everlease.store.api import KeyValue, NoSpace
+from everlease.store.records import encode
 from everlease.store.txn import Leaf, single
 from runtime.house import House, Time, Weather, settle
 
@@ -55,6 +56,16 @@ async def test_a_presence_that_was_deleted_is_made_anew() -> None:
         await house.beat()
     assert house.rooms.view.nodes["one"].presence.boot == "boot-of-one"
     assert not house.pulse.taken.is_set()
+    await house.leave()
+
+
+async def test_what_the_store_says_of_the_own_presence_counts_and_not_what_was_counted() -> None:
+    house = await House("one", Weather()).join()
+    mine = house.rooms.view.nodes["one"]
+    value = encode(mine.presence)
+    for version in (99, 3):  # of one and the same record: the first was counted from a version that a rollback undid
+        house.pulse.refenced([KeyValue(house.rooms.keys.node("one"), value, mine.revision + 1, version)])
+        assert house.pulse.fences(0).version == version
     await house.leave()
 
 

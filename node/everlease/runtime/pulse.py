@@ -144,7 +144,7 @@ class Pulse:
         self._put_at = 0.0
         if found is None or found.value is None:
             self._adopt(0, 0)
-        elif found.revision > self._revision:
+        elif found.revision >= self._revision:  # the same one, too: its version may have been counted from a lost one
             self._adopt(found.revision, found.version)
             if records.decode_presence(found.value).boot != self._rooms.membership.boot_id:
                 self.taken.set()
