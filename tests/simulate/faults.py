@@ -55,7 +55,8 @@ def member_frozen(scene: Scene, chance: Random) -> Fault:
         etcd.freeze(member)
         scene.keepalive(member)
 
-    return Fault("F2", f"{member.name} is frozen", begin, lambda: etcd.thaw(member))
+    number = "F2" if member is etcd.leader else "F3"
+    return Fault(number, f"{member.name} is frozen", begin, lambda: etcd.thaw(member))
 
 
 def member_isolated(scene: Scene, chance: Random) -> Fault:
@@ -115,7 +116,8 @@ def disk_hangs(scene: Scene, chance: Random) -> Fault:
 
 
 def disk_slow(scene: Scene, chance: Random) -> Fault:
-    return _disk(scene, _member(scene, chance), "F10", chance.uniform(0.1, 0.6))
+    member = _member(scene, chance)
+    return _disk(scene, member, "F10" if member is scene.world.etcd.leader else "F11", chance.uniform(0.1, 0.6))
 
 
 def _disk(scene: Scene, member: Member, number: str, seconds: float) -> Fault:

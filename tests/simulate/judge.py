@@ -203,7 +203,7 @@ class Judge:
                 self.world.violate("I1", f"{where}: {guest.name} still uses it")
         kept = before is not None and before.client == after.client and before.state == BOUND
         owner = self.reserved.get(address)
-        if owner is not None and owner != after.client[2:] and not kept:
+        if after.state == BOUND and owner is not None and owner != after.client[2:] and not kept:
             self.world.violate("I11", f"{where}: it is reserved for {owner.hex(':')}")
 
     def _whole(self, address: int, revision: int) -> None:
