@@ -5,6 +5,7 @@ Law: the bounds are those that the service promises; a scenario may only say whi
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -27,6 +28,9 @@ AFTER = 3.0
 
 THIRDS = 0.005
 """The share of clients that may have to ask a third time."""
+
+OWN_LOAD = 3.0
+"""Running processes for each processor that the lab brings along: members, nodes, clients, captures."""
 
 HANDOVERS = 0.002
 """The share that may ask twice later: while news of a node's return travels, some milliseconds, each of two nodes may
@@ -76,7 +80,10 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen. faulted, healed: UTC seconds; bound: seconds for which a disturbance may stop commits."""
+    """What was seen. faulted, healed: UTC seconds; bound: seconds for which a disturbance may stop commits.
+
+    busy: by how much everything may take longer, because the machine had other things to do (1 = nothing to speak of).
+    """
 
     scenario: Scenario
     exchanges: list[Exchange]
@@ -84,6 +91,7 @@ class Outcome:
     faulted: float
     healed: float
     bound: float
+    busy: float = 1.0
 
     @property
     def stall(self) -> float:
@@ -96,20 +104,23 @@ class Outcome:
         if self.scenario.rule == TAKEN_OVER:
             twice = [each.bound for each in self.exchanges if each.bound > self.faulted and each.tries > 1]
             return min(twice, default=self.faulted) + TAKEOVER
-        return self.faulted + (self.scenario.caught or self.bound)
+        return self.faulted + (self.scenario.caught * self.busy or self.bound)
 
     def disturbed(self, exchange: Exchange) -> bool:
         """Whether the fault or its healing may have cost it a try."""
         if exchange.asked < self.faulted:
             return exchange.bound > self.faulted or not exchange.bound
-        return exchange.asked <= self.calm or 0 <= exchange.asked - self.healed <= (self.scenario.back or self.bound)
+        return exchange.asked <= self.calm or 0 <= exchange.asked - self.healed <= (
+            self.scenario.back * self.busy or self.bound
+        )
 
     def describe(self) -> str:
         """One line of figures."""
         caught = [each for each in self.exchanges if self.disturbed(each)]
+        tries, of_caught = exchanges.tries(self.exchanges), exchanges.tries(caught)
         return (
-            f"{self.scenario.id}: {len(self.exchanges)} exchanges, nobody bound for {self.stall:.2f} s at most; "
-            f"tries of all {exchanges.tries(self.exchanges)}, of the {len(caught)} caught {exchanges.tries(caught)}"
+            f"{self.scenario.id}: {len(self.exchanges)} exchanges, nobody bound for {self.stall:.2f} s at most "
+            f"({self.bound:.1f} s allowed); tries of all {tries}, of the {len(caught)} caught {of_caught}"
         )
 
     def table(self) -> str:
@@ -120,7 +131,6 @@ class Outcome:
 
 def run(stage: Stage, scenario: Scenario) -> Outcome:
     """Live through it; the stage is healthy before and after, or LabError."""
-    bound = stage.bound
     load = Load(stage, scenario.rate).start()
     time.sleep(WARM)
     faulted = time.time()
@@ -128,10 +138,17 @@ def run(stage: Stage, scenario: Scenario) -> Outcome:
         time.sleep(scenario.hold)
         healed = time.time()
     wait_serving(stage, scenario.settle)
-    time.sleep(max(0.0, healed + bound + AFTER - time.time()))
+    time.sleep(max(0.0, healed + stage.bound + AFTER - time.time()))
+    busy = busyness()
     load.finish()
     history = stage.recorder.finish()
-    return Outcome(scenario, exchanges.read(history.packets), history, faulted, healed, bound)
+    told = exchanges.read(history.packets)
+    return Outcome(scenario, told, history, faulted, healed, stage.bound * busy, busy)
+
+
+def busyness() -> float:
+    """How many times slower than alone this machine is: by the processes that waited in the last minute."""
+    return max(1.0, os.getloadavg()[0] / (OWN_LOAD * (os.cpu_count() or 1)))
 
 
 def judge(outcome: Outcome) -> list[str]:
