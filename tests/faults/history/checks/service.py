@@ -16,8 +16,8 @@ from faults.history.model import History, Violation, by_client
 WITHIN = 10.0
 """Seconds in which 99 of 100 clients are answered, with any one fault."""
 
-NO_QUORUM = ("F7", "F24", "F25")
-"""Faults in which new clients are not to be answered, or the whole store is not there."""
+NOT_JUDGED = ("F7", "F23", "F24", "F25")
+"""Faults in which nobody new is to be answered, the whole store is not there, or the wire itself loses a third."""
 
 FORSAKEN = 30.0
 """Seconds at the end of the history in which a client that goes on asking was never answered."""
@@ -61,7 +61,7 @@ def _conversations(history: History) -> Iterator[tuple[float, float, float]]:
 
 
 def _excused(history: History, at: float) -> bool:
-    return any(fault.id in NO_QUORUM and since <= at <= until + WITHIN for fault, since, until in history.windows)
+    return any(fault.id in NOT_JUDGED and since <= at <= until + WITHIN for fault, since, until in history.windows)
 
 
 def no_leak(history: History) -> Iterator[Violation]:
