@@ -20,10 +20,10 @@ from faults.inject.process import wait_serving
 from faults.load import Load
 from faults.stage import ALL_HOSTS, Stage
 
-WARM = 3.0
+WARM = 2.0
 """Seconds of load before the fault."""
 
-AFTER = 3.0
+AFTER = 2.0
 """Seconds of load after what the healing may cost."""
 
 THIRDS = 0.005
