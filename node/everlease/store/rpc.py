@@ -132,8 +132,13 @@ class Client:
         if error is None:
             self._connection = task.result()
         else:
-            self._refusal = f"{self._authority}: {error or type(error).__name__}"
+            self._refusal = f"{self._authority}: {self._words(error)}"
             self._refused_until = task.get_loop().time() + _NOT_AGAIN_FOR
+
+    def _words(self, error: BaseException) -> str:
+        words = str(error) or type(error).__name__
+        ended = ssl.SSLError | ConnectionResetError | ConnectionAbortedError  # a plain server hangs up on a handshake
+        return f"TLS handshake: {words}" if self._tls and isinstance(error, ended) else words
 
     def _head(self, path: str, deadline: float, metadata: Metadata) -> bytes:
         key = path, deadline, metadata
