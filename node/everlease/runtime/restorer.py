@@ -19,7 +19,7 @@ from everlease.core.actions import GRANT, RENEW, Change
 from everlease.core.lifecycle import BOUND, MAX_GRACE, Lease, Row
 from everlease.core.model import Config
 from everlease.runtime.rooms import Rooms
-from everlease.store.view import Ghosts
+from everlease.store.ghosts import Ghosts
 
 SLICE: Final = 50
 PAUSE: Final = 0.05

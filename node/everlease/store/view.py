@@ -14,6 +14,7 @@ from everlease.core.actions import Change
 from everlease.core.lifecycle import Row
 from everlease.core.model import Reservation
 from everlease.store.api import KeyValue, Result
+from everlease.store.ghosts import Ghosts
 from everlease.store.keys import CONFIG, DRAINS, LEASES, NODES, RESERVATIONS, Keys, parse_address
 from everlease.store.leases import LeaseTable, Usage
 from everlease.store.records import (
@@ -378,28 +379,6 @@ class View:
             self.on_drain(name, False)
         self._clear()
         return self.ghosts
-
-
-class Ghosts(Mapping[tuple[str, int], Row]):
-    """The rows of the view before a rollback, by (space, address); a second rollback keeps the first one's too."""
-
-    def __init__(self, rows: Mapping[str, Mapping[int, Row]], older: Ghosts | None = None) -> None:
-        self._rows = dict(rows)
-        for space, known in older._rows.items() if older else ():
-            self._rows[space] = {**known, **self._rows.get(space, {})}
-
-    def __getitem__(self, key: tuple[str, int]) -> Row:
-        return self._rows[key[0]][key[1]]
-
-    def get(self, key: tuple[str, int], default: Row | None = None) -> Row | None:  # type: ignore[override]
-        """The row that was there, or `default`."""
-        return self._rows.get(key[0], {}).get(key[1], default)
-
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return ((space, address) for space, rows in self._rows.items() for address in rows)
-
-    def __len__(self) -> int:
-        return sum(len(rows) for rows in self._rows.values())
 
 
 def _ignore(*_: object) -> None:
