@@ -129,7 +129,8 @@ def test_without_a_quorum_known_clients_renew_and_nothing_new_is_granted(lab: La
     assert stranger.ask_all(stranger.message(v4.DISCOVER), within=2.0) == []
     assert known.ask_all(known.message(v4.REQUEST, {50: address.to_bytes(4, "big")}), within=2.0) == []
     site.etcd.start_member(0)
-    wait_until(lambda: "serving" in survivor.readiness(), 15.0, "serving again")
+    for node in site.nodes:
+        wait_until(lambda n=node: "serving" in n.readiness(), 15.0, f"{node.name} serves again")
     assert known.renew(address, server).kind == "ACK"
 
 

@@ -50,6 +50,7 @@ async def test_a_drained_node_that_is_started_again_is_still_drained() -> None:
     await one.beat()
     assert one.rooms.lifeline.state == "draining"
     assert "serving" not in dict(one.states)
+    assert await hear(one, message(v4.DISCOVER)) == []  # at once: nobody takes it for the owner
     await one.leave()
 
 

@@ -95,8 +95,9 @@ class Settlement:
     def _on_drain(self, name: str, drained: bool) -> None:
         if name != self._rooms.name or self._stopping:
             return
+        served = self._rooms.lifeline.ready()
         self._announce(f"drained; `everlease cluster resume {name}` ends it" if drained else "")
-        self._gate.closed = False
+        self._gate.closed = drained and not served  # who has not begun hands nothing over
         if drained:
             asyncio.get_running_loop().call_later(ANNOUNCED, self._close_if_drained)
 
