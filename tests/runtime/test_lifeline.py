@@ -67,6 +67,47 @@ def test_a_store_that_says_it_has_no_space_is_one_that_nobody_can_write_to() -> 
     assert lifeline.state == "serving"
 
 
+def paused(until: float) -> Lifeline:
+    """Serving at 100 s, then without a commit, and not running for the last two seconds before `until`."""
+    lifeline = serving(100.0)
+    lifeline.beat(until - 2.0)
+    lifeline.beat(until)
+    return lifeline
+
+
+def test_a_node_that_stood_still_goes_on_extending_if_there_is_still_no_leader_afterwards() -> None:
+    lifeline = paused(until=110.0)
+    assert lifeline.state == "joining"
+    lifeline.learned(109.0, 110.1, leaderless=True, full=False)  # asked before the pause: says nothing of after it
+    assert lifeline.state == "joining"
+    lifeline.learned(110.2, 110.3, leaderless=True, full=False)
+    assert (lifeline.state, lifeline.ready()) == ("extending", True)
+    lifeline.learned(111.2, 111.3, leaderless=False, full=False)
+    assert lifeline.state == "joining"
+    lifeline.echoed(112.0, 112.1)
+    assert lifeline.state == "serving"
+
+
+def test_a_node_that_stood_still_does_not_serve_by_a_commit_from_before_it() -> None:
+    lifeline = paused(until=102.5)
+    lifeline.learned(102.5, 102.6, leaderless=True, full=False)
+    assert lifeline.state == "extending"
+
+
+def test_a_node_that_never_had_an_echo_extends_nothing() -> None:
+    lifeline = Lifeline(lambda: 100.0)
+    lifeline.waiting_for = ""
+    lifeline.learned(100.0, 100.1, leaderless=True, full=False)
+    assert lifeline.state == "joining"
+
+
+def test_a_view_that_is_in_doubt_for_another_reason_extends_nothing() -> None:
+    lifeline = paused(until=110.0)
+    lifeline.doubt(110.5)  # a rollback
+    lifeline.learned(110.6, 110.7, leaderless=True, full=False)
+    assert lifeline.state == "joining"
+
+
 @pytest.mark.parametrize(("fact", "value"), [("clock_ok", False), ("refused", "bad"), ("cut_off", True)])
 def test_a_node_that_may_not_answer_does_not_extend_either(fact: str, value: object) -> None:
     lifeline = serving(100.0)

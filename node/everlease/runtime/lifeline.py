@@ -34,10 +34,10 @@ class Lifeline:
     """The facts, the state that follows from them, and whom to tell. All times are CLOCK_BOOTTIME, seconds.
 
     waiting_for: why the node cannot begin ("" = it can); refused: which configuration it could not load;
-    leaderless: a reachable member says that it has no leader; full: one says that there is no space, so that nobody can
-    write; extends: the cluster extends known bindings meanwhile; comparing: the own clock has not been held against the
-    others' yet; clock_ok: it is trusted, else clock_says why not; cut_off: there is no link to serve; draining: why the
-    node leaves ("" = it stays);
+    leaderless: the reachable members have no leader; full: one says that there is no space, so that nobody can
+    write; extends: the cluster extends known bindings meanwhile; comparing: the own clock has not been held against
+    the others yet; clock_ok: it is trusted, else clock_says why not; cut_off: there is no link to serve; draining:
+    why the node leaves ("" = it stays);
     told: each is called with (state, reason) when the state changes.
     """
 
@@ -45,11 +45,12 @@ class Lifeline:
         self._boot = boot
         self.told = list(told)
         self.state = JOINING
-        self.since = self._beat = self._woke = boot()
+        self.since = self._beat = self._woke = self._stood_still = boot()
         self.echo_at = self.committed_at = 0.0
         self.waiting_for = self.reason = "the store has not answered yet"
         self.refused = ""
         self.leaderless = self.full = False
+        self._asked_at = 0.0
         self.extends = True
         self.comparing = False
         self.clock_ok = True
@@ -61,6 +62,7 @@ class Lifeline:
     def beat(self, now: float) -> None:
         """Call this often, and before the first packet of a wake-up is looked at."""
         if now - self._beat > GAP:
+            self._stood_still = now
             self.doubt(now)
         self._beat = now
 
@@ -81,6 +83,11 @@ class Lifeline:
         self.leaderless = self.full = False
         if self.state in (EXTENDING, DEGRADED):
             self.evaluate(now)
+
+    def learned(self, asked_at: float, now: float, *, leaderless: bool, full: bool) -> None:
+        """What the members said of themselves when they were asked at `asked_at`."""
+        self._asked_at, self.leaderless, self.full = asked_at, leaderless, full
+        self.evaluate(now)
 
     def trust(self, doubt: str) -> None:
         """The clocks were compared; doubt: why the own one is not trusted, "" = it is."""
@@ -112,7 +119,7 @@ class Lifeline:
             return DRAINING, self.draining
         if self.waiting_for:
             return JOINING, self.waiting_for
-        if self.echo_at < self._woke:
+        if self.echo_at < self._woke and not self._slept_while_nobody_wrote():
             return JOINING, "waiting for the own presence to come back through the watch"
         if self.comparing:
             return JOINING, "waiting for the other nodes' clocks"
@@ -122,9 +129,18 @@ class Lifeline:
             return DEGRADED, self.clock_says
         if self.cut_off:
             return DEGRADED, "no link to serve: every interface is gone, down or without carrier"
-        if now - self.committed_at > UNPROVED:
+        if now - self.committed_at > UNPROVED or self.echo_at < self._woke:
             return self._unproved()
         return SERVING, "commits are confirmed"
+
+    def _slept_while_nobody_wrote(self) -> bool:
+        """Whether all that is unproved is a pause, and there is still no leader after it.
+
+        A binding that the view has until a committed end is nobody else's before that end, however old the view is:
+        a node that stood still for a moment may go on to extend it. It grants nothing, as nobody does.
+        """
+        only_a_pause = self._woke == self._stood_still and self.echo_at > 0
+        return only_a_pause and self.leaderless and self._asked_at >= self._woke
 
     def _unproved(self) -> tuple[str, str]:
         trouble = "the store has no leader" if self.leaderless else "the store has no space" if self.full else ""

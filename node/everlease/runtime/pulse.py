@@ -106,11 +106,11 @@ class Pulse:
 
     async def _ask_the_members(self) -> None:
         """Why nothing is committed: there may be an election without end, or no space left to write to."""
-        lifeline, store = self._rooms.lifeline, self._rooms.store
-        lifeline.leaderless = await store.has_no_leader()
+        store, asked_at = self._rooms.store, self._boot()
+        leaderless = await store.has_no_leader()
         reports = [store.report(member) for member in store.rank()]
-        lifeline.full = any(report is not None and "NOSPACE" in report.alarms for report in reports)
-        lifeline.evaluate(self._boot())
+        full = any(report is not None and "NOSPACE" in report.alarms for report in reports)
+        self._rooms.lifeline.learned(asked_at, self._boot(), leaderless=leaderless, full=full)
 
     # --- presence -----------------------------------------------------------------------------------------------------
 
