@@ -34,6 +34,7 @@ allowed, or too many at once)."""
 
 UPKEEP: Final = (
     "compact", "defragment", "disarm", "move_leader", "snapshot", "remove_presence", "remove_document",
+    "remove_index",
 )  # fmt: skip
 UPKEEP_RESULTS: Final = ("done", "failed")
 """Label values of what the keeper does, and how it ended."""

@@ -25,7 +25,7 @@ class Keys:
     """Keys below one prefix (`/everlease` by default). Addresses are ints, client keys bytes, spaces names."""
 
     __slots__ = (
-        "_clients", "_leases", "_reservations", "_watched_length", "config_current", "config_docs",
+        "_clients", "_leases", "_reservations", "_watched_length", "clients", "config_current", "config_docs",
         "config_history", "drains", "keeper", "nodes", "prefix", "watched", "watched_end",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Keys:
         self.nodes = self.watched + b"nodes/"
         self.drains = self.watched + b"drains/"
         self.keeper = root + b"/x/keeper/"
+        self.clients = root + b"/x/clients/"
         self._watched_length = len(self.watched)
         self._leases: dict[str, bytes] = {}
         self._reservations: dict[str, bytes] = {}
@@ -80,8 +81,7 @@ class Keys:
         """The client's index entry under one subnet; its value is `index_value(address)`."""
         prefix = self._clients.get((space, subnet))
         if prefix is None:
-            head = self.prefix.encode() + b"/x/clients/" + _named(space)
-            prefix = self._clients[space, subnet] = head + b"/4/%d/" % subnet
+            prefix = self._clients[space, subnet] = self.clients + _named(space) + b"/4/%d/" % subnet
         return prefix + client.hex().encode()
 
     def node(self, name: str) -> bytes:
@@ -110,9 +110,8 @@ class Keys:
 
     def parse_client(self, key: bytes) -> tuple[str, int, bytes] | None:
         """(space, subnet, client key) of an index key; None if it is another kind of key."""
-        head = self.prefix.encode() + b"/x/clients/"
-        words = key[len(head) :].split(b"/")
-        if not key.startswith(head) or len(words) != 4:
+        words = key[len(self.clients) :].split(b"/")
+        if not key.startswith(self.clients) or len(words) != 4:
             return None
         try:
             return words[0].decode(), int(words[2]), bytes.fromhex(words[3].decode())

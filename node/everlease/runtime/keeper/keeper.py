@@ -7,6 +7,7 @@ is tried again ever more rarely; what is wrong is said once when it begins, and 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,6 +17,7 @@ from everlease.runtime.keeper import leadership, space
 from everlease.runtime.keeper.acts import Acts
 from everlease.runtime.keeper.admission import warn
 from everlease.runtime.keeper.facts import Compact, Defragment, Disarm, Facts, MoveLeader, Step, Wait
+from everlease.runtime.keeper.indexes import Indexes
 from everlease.runtime.keeper.leadership import LeadershipMemory
 from everlease.runtime.keeper.observer import Observer
 from everlease.runtime.keeper.office import Office
@@ -37,6 +39,9 @@ AWAY_EVERY: Final = 2.0
 
 PURGE_EVERY: Final = 300.0
 
+TOLD: Final = 10
+"""Of what was removed, in one line of the log."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds until something that failed is tried again; doubles each time."""
 
@@ -55,6 +60,7 @@ class Keeper:
         self._observer = Observer(rooms.store, upkeep, self._boot)
         self._acts = Acts(identity, rooms.store, upkeep, head + b"stopped", rooms.clock)
         self._purge = Purge(rooms)
+        self._indexes = Indexes(rooms)
         self._space = SpaceMemory()
         self._leadership = LeadershipMemory()
         self._trouble = Trouble()
@@ -237,7 +243,11 @@ class Keeper:
             self._observer.moved()
 
     async def _purge_all(self) -> None:
-        purged = (("remove_presence", self._purge.nodes), ("remove_document", self._purge.documents))
+        purged: tuple[tuple[str, Callable[[], Awaitable[Sequence[object]]]], ...] = (
+            ("remove_presence", self._purge.nodes),
+            ("remove_document", self._purge.documents),
+            ("remove_index", self._indexes.purge),
+        )
         for action, purge in purged:
             try:
                 gone = await purge()
@@ -247,7 +257,7 @@ class Keeper:
             else:
                 self._rooms.counters.upkeep[action, "done"] += len(gone)
                 if gone:
-                    logs.get().info("upkeep", action=action, removed=gone)
+                    logs.get().info("upkeep", action=action, count=len(gone), removed=gone[:TOLD])
 
 
 def _told(step: Step) -> dict[str, object]:
