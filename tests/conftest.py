@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from admin.three import three, three_nodes  # noqa: F401  (fixtures: once for all folders)
 from everlease.lab.etcd import EtcdCluster, EtcdOptions
 from everlease.lab.netns import Lab
 from lab.scope import EtcdScope
