@@ -57,7 +57,7 @@ def ask(port: int, papers: Path, ca: str | None, who: str | None) -> str:
     """Which node answers a client with these papers."""
     pair = (papers / f"{who}.pem", papers / f"{who}.key") if who else (None, None)
     with Client(f"127.0.0.1:{port}", Credentials(papers / f"{ca}.pem" if ca else None, *pair), timeout=3) as client:
-        return str(client.status().observer)
+        return str(client.get_status().observer)
 
 
 async def test_a_client_with_a_certificate_of_ours_is_served(secured: server.Handle, papers: Path) -> None:

@@ -129,7 +129,7 @@ def status(
     output: Output = Format.TABLE,
 ) -> None:
     """Show the cluster as one node sees it."""
-    row = status_row(client.status())
+    row = status_row(client.get_status())
     if watch:
         _follow(client, row, output)
     elif output is Format.TABLE:
@@ -165,7 +165,7 @@ def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:
             while True:
                 write(row["nodes"] if output is Format.CSV else row, output)
                 time.sleep(_PERIOD)
-                row = status_row(client.status())
+                row = status_row(client.get_status())
         with Live(_picture(row), console=console(), auto_refresh=False) as live:
             while True:
                 time.sleep(_PERIOD)
@@ -176,7 +176,7 @@ def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:
 def _again(client: Client, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Group]:
     """The next picture; the last one, marked as old, when nobody answers."""
     try:
-        row = status_row(client.status())
+        row = status_row(client.get_status())
     except Unreachable as error:
-        return row, Group(Text(f"{client.server} does not answer ({error}); last seen:", style="red"), _picture(row))
+        return row, Group(Text(f"nobody answers ({error}); last seen:", style="red"), _picture(row))
     return row, _picture(row)

@@ -15,7 +15,7 @@ from everlease.cli.values import author, time_text
 from everlease.client import Client, Problem, Refused
 from everlease.config.load import InvalidDocument, load
 from everlease.config.schema import json_schema
-from everlease.pb.admin.v1.config_service_pb2 import ApplyConfigRequest, ApplyConfigResponse
+from everlease.pb.admin.v1.config_service_pb2 import ApplyConfigResponse
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The cluster configuration: check, apply, show it.")
 
@@ -54,11 +54,15 @@ def apply(
     problems = client.validate_config(text).problems
     if problems:
         _refuse(file, tuple(Problem(each.path, each.line, each.message) for each in problems))
-    request = ApplyConfigRequest(document=text, validate_only=dry_run, force=force, comment=comment, author=author())
-    if expect_revision is not None:
-        request.expect_revision = expect_revision
     try:
-        answer = client.apply_config(request)
+        answer = client.apply_config(
+            text,
+            expect_revision=expect_revision,
+            validate_only=dry_run,
+            force=force,
+            comment=comment,
+            author=author(),
+        )
     except Refused as refused:
         refuse(f"{file}: {refused}", refused.problems)
     _tell(answer, dry_run=dry_run)

@@ -11,7 +11,7 @@ from everlease.cli.output import Format, console, details, printable, write
 from everlease.cli.values import duration_text, enum_text, seconds_of
 from everlease.client import Client
 from everlease.errors import WireError
-from everlease.pb.admin.v1.explain_service_pb2 import ExplainOutcome, ExplainRequest, ExplainResponse
+from everlease.pb.admin.v1.explain_service_pb2 import ExplainOutcome, ExplainResponse
 from everlease.wire import options4
 
 app = typer.Typer(add_completion=False)
@@ -61,13 +61,8 @@ def explain(  # noqa: PLR0913, PLR0917  (each one an option of the command line)
     """What would this client get, from whom, and why? Nothing is written or sent."""
     if link and relay:
         fail("--link and --relay: a client is heard on one of them", USAGE)
-    request = ExplainRequest(hardware_address=hw_address, client_id=client_id)
-    request.options.update(dict(encode_option(each) for each in option or ()))
-    if link:
-        request.link = link
-    if relay:
-        request.relay = relay
-    row = row_of(client.explain(request))
+    options = dict(encode_option(each) for each in option or ())
+    row = row_of(client.explain(hw_address, client_id=client_id, link=link, relay=relay, options=options))
     if output is Format.TABLE:
         _tell(row)
     else:

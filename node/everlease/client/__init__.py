@@ -1,6 +1,28 @@
-"""A client of the admin API: thin, typed, and the only way in which the command line reaches a cluster."""
+"""A client of the admin API, blocking and asyncio, and the only way in which the command line reaches a cluster.
 
-from everlease.client.errors import Problem, Refused, Unreachable
-from everlease.client.sync import DEFAULT_SERVER, Client, Credentials
+Several servers with failover; retries only where they are safe; iterators over pages; watches that resume. Answers are
+the messages of `everlease.pb.admin.v1`. docs/client.md is the manual.
+"""
 
-__all__ = ["DEFAULT_SERVER", "Client", "Credentials", "Problem", "Refused", "Unreachable"]
+from everlease.client.aio import AsyncClient
+from everlease.client.credentials import Credentials
+from everlease.client.errors import (
+    Compacted,
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+    Refused,
+    Unreachable,
+    Unready,
+)
+from everlease.client.session import DEFAULT_SERVER
+from everlease.client.sync import Client
+
+__all__ = [
+    "Client", "AsyncClient", "Credentials", "DEFAULT_SERVER",
+    "Unreachable", "OutcomeUnknown", "Refused", "Invalid", "NotFound", "Conflict", "Unready", "Compacted", "Denied",
+    "Problem",
+]  # fmt: skip

@@ -1,21 +1,31 @@
 """What a call may fail with: nobody answered, or somebody refused. Nothing else leaves `everlease.client`.
 
+    EverleaseError
+      Unreachable        no answer in time from any server; exit code 3 of the command line
+        OutcomeUnknown   a change was sent and its answer was lost: it may have been made, look before asking again
+      Refused            a node said no; `code` is gRPC's name; exit code 1
+        Invalid          INVALID_ARGUMENT: the request or document is wrong, `problems` says where
+        NotFound         NOT_FOUND
+        Conflict         ABORTED, ALREADY_EXISTS: somebody else changed it first, or has it
+        Unready          FAILED_PRECONDITION: something has to be done, or said, first
+        Compacted        OUT_OF_RANGE: that revision is gone; `restart_revision` says where to go on
+        Denied           UNAUTHENTICATED, PERMISSION_DENIED
+
 A refusal keeps what the server said in full: gRPC's code, its message, and google.rpc's details.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from everlease.errors import EverleaseError
-
-_NOBODY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +47,94 @@ class Unreachable(EverleaseError):
         self.answered = answered
 
 
+class OutcomeUnknown(Unreachable):
+    """A change was sent and its answer was lost: it may have been made. Read before you ask again."""
+
+    reason = "unknown"
+
+
 class Refused(EverleaseError):
-    """The node refused. `code`: gRPC's name, such as NOT_FOUND; `problems`: all of them, may be empty."""
+    """A node refused. `code`: gRPC's name, such as NOT_FOUND; `problems`: all of them, may be empty."""
 
     reason = "refused"
 
-    def __init__(self, code: str, message: str, problems: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self, code: str, message: str, problems: Sequence[Problem] = (), metadata: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.problems = tuple(problems)
+        self.metadata = metadata or {}
 
 
-def translate(error: grpc.RpcError) -> Unreachable | Refused:
-    """The error to raise in place of gRPC's."""
+class Invalid(Refused):
+    """The request, or the document in it, is wrong."""
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+
+class Conflict(Refused):
+    """Somebody else changed it first, or has it."""
+
+
+class Unready(Refused):
+    """Something has to be done, or said, first."""
+
+
+class Denied(Refused):
+    """Who asks is not known, or may not do this."""
+
+
+class Compacted(Refused):
+    """The revision asked for is gone from the store. `restart_revision`: where to go on; 0 = list again."""
+
+    @property
+    def restart_revision(self) -> int:
+        """As the server said it."""
+        return int(self.metadata.get("restart_revision", "0"))
+
+
+_CLASSES: Final[dict[str, type[Refused]]] = {
+    "INVALID_ARGUMENT": Invalid, "NOT_FOUND": NotFound, "ABORTED": Conflict, "ALREADY_EXISTS": Conflict,
+    "FAILED_PRECONDITION": Unready, "UNAUTHENTICATED": Denied, "PERMISSION_DENIED": Denied, "OUT_OF_RANGE": Compacted,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that failed, as a value. answered: a node said it, not gRPC; reason: `ErrorInfo.reason`."""
+
+    code: str
+    message: str
+    answered: bool = False
+    reason: str = ""
+    problems: tuple[Problem, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def refusal(self) -> Refused:
+        """The error to raise for a node's no."""
+        return _CLASSES.get(self.code, Refused)(self.code, self.message, self.problems, self.metadata)
+
+
+def failure_of(error: Any) -> Failure:
+    """A `grpc.RpcError`, of either of gRPC's two interfaces, as a value."""
+    code: grpc.StatusCode = error.code()
     status = rpc_status.from_call(error)
-    if error.code() in _NOBODY:
-        return Unreachable(error.details() or error.code().name, answered=status is not None)
-    details = () if status is None else status.details
-    return Refused(error.code().name, error.details() or error.code().name, _problems(details))
+    words = error.details() or code.name
+    if status is None:
+        return Failure(code.name, words)
+    info = ErrorInfo()
+    for detail in status.details:
+        detail.Unpack(info)
+    return Failure(code.name, words, True, info.reason, tuple(_problems(status)), dict(info.metadata))
 
 
-def _problems(details: Sequence[AnyMessage]) -> list[Problem]:
+def _problems(status: Status) -> list[Problem]:
     """Violations of google.rpc's two kinds, as one list."""
     bad, early = BadRequest(), PreconditionFailure()
-    for detail in details:
+    for detail in status.details:
         if not detail.Unpack(bad):
             detail.Unpack(early)
     found = [Problem(each.field, 0, each.description) for each in bad.field_violations]

@@ -1,176 +1,113 @@
-"""The blocking client: one server, one channel; every call has a deadline.
+"""The blocking client: a shell that carries out the steps of `talk.py` with gRPC.
 
-    with Client("127.0.0.1:9067") as client:
+    with Client("10.0.0.1:9067,10.0.0.2:9067") as client:
         for lease in client.list_leases(subnet=1):
             ...
 
-Calls raise `Unreachable` or `Refused`. Nothing is retried here: a lost answer to a change is not a failed change.
+Raises what `errors.py` names. A client may be used by several threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
-from everlease.client.errors import translate
-from everlease.errors import ConfigError
-from everlease.pb.admin.v1 import (
-    cluster_service_pb2,
-    cluster_service_pb2_grpc,
-    config_service_pb2,
-    config_service_pb2_grpc,
-    explain_service_pb2,
-    explain_service_pb2_grpc,
-    lease_service_pb2,
-    lease_service_pb2_grpc,
-    subnet_service_pb2,
-    subnet_service_pb2_grpc,
-)
+from everlease.client.calls import Ask, Follow, Pages
+from everlease.client.errors import Failure, failure_of
+from everlease.client.methods import Blocking
+from everlease.client.session import Session
+from everlease.client.talk import Connect, Give, Open, Outcome, Read, Send, Step, Wait, ask, rows_of
 
-DEFAULT_SERVER: Final = "127.0.0.1:9067"
-COMPILING: Final = 120.0
-"""Seconds for a call that compiles a document: 10,000 subnets take some on a busy host."""
-
-_Answer = TypeVar("_Answer")
-_LARGEST: Final = 64 << 20
-"""Bytes: a configuration document with 100,000 reservations is 10 MB; grpc's default is 4 MB."""
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Files for TLS: `ca` alone checks the server; `cert` and `key` (PEM) say who we are."""
+class Client(Session, Blocking):
+    """The admin API of a cluster; methods return their answers, lists and watches are iterators."""
 
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    def channel_credentials(self) -> grpc.ChannelCredentials | None:
-        """For gRPC; None = without TLS. Raises ConfigError for a file that cannot be read."""
-        if self.ca is None and self.cert is None and self.key is None:
-            return None
-        if (self.cert is None) != (self.key is None):
-            raise ConfigError("--cert and --key belong together: give both or none")
-        return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.cert))
-
-
-def _read(path: Path | None) -> bytes | None:
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-
-
-class Client:
-    """One node's admin API. server: "HOST:PORT"; timeout: seconds for each call."""
-
-    def __init__(
-        self, server: str = DEFAULT_SERVER, credentials: Credentials = Credentials(), timeout: float = 10.0
-    ) -> None:
-        options = [("grpc.max_receive_message_length", _LARGEST), ("grpc.enable_retries", 0)]
-        tls = credentials.channel_credentials()
-        self.server = server
-        self._timeout = timeout
-        self._channel = (
-            grpc.insecure_channel(server, options) if tls is None else grpc.secure_channel(server, tls, options)
-        )
-        self._leases = lease_service_pb2_grpc.LeaseServiceStub(self._channel)
-        self._subnets = subnet_service_pb2_grpc.SubnetServiceStub(self._channel)
-        self._config = config_service_pb2_grpc.ConfigServiceStub(self._channel)
-        self._cluster = cluster_service_pb2_grpc.ClusterServiceStub(self._channel)
-        self._explain = explain_service_pb2_grpc.ExplainServiceStub(self._channel)
-
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
-        self._channel.close()
+        """Let go of the connections."""
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
 
-    def list_leases(
-        self,
-        *,
-        space: str = "",
-        subnet: int = 0,
-        state: str = "unspecified",
-        client: str = "",
-        page_size: int = 0,
-    ) -> Iterator[lease_service_pb2.Lease]:
-        """All leases that match, in address order, all of one revision. state: "bound", "declined", ..."""
-        request = lease_service_pb2.ListLeasesRequest(
-            space=space, subnet=subnet, state=f"LEASE_STATE_{state.upper()}", client=client, page_size=page_size
-        )
-        while True:
-            page = self._call(self._leases.ListLeases, request)
-            yield from page.leases
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
+    def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> grpc.Channel:
+        if secure is None:
+            return grpc.insecure_channel(server, options)
+        return grpc.secure_channel(server, secure, options)
 
-    def get_lease(self, *, space: str = "", address: str = "", client: str = "") -> lease_service_pb2.Lease:
-        """One lease, by address or by client."""
-        request = lease_service_pb2.GetLeaseRequest(space=space)
-        if client:
-            request.client = client
-        else:
-            request.address = address
-        return self._call(self._leases.GetLease, request)
-
-    def list_subnets(self, *, page_size: int = 0) -> Iterator[subnet_service_pb2.Subnet]:
-        """All subnets by id."""
-        request = subnet_service_pb2.ListSubnetsRequest(page_size=page_size)
-        while True:
-            page = self._call(self._subnets.ListSubnets, request)
-            yield from page.subnets
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    def get_subnet(self, number: int) -> subnet_service_pb2.Subnet:
-        """One subnet by its id."""
-        return self._call(self._subnets.GetSubnet, subnet_service_pb2.GetSubnetRequest(id=number))
-
-    def validate_config(self, document: str) -> config_service_pb2.ValidateConfigResponse:
-        """Everything that is wrong with a document."""
-        return self._call(
-            self._config.ValidateConfig, config_service_pb2.ValidateConfigRequest(document=document), COMPILING
-        )
-
-    def apply_config(self, request: config_service_pb2.ApplyConfigRequest) -> config_service_pb2.ApplyConfigResponse:
-        """Put a document in force, or say what would change."""
-        return self._call(self._config.ApplyConfig, request, COMPILING)
-
-    def get_config(self, revision: int = 0) -> config_service_pb2.Config:
-        """A document as it was written; 0 = the one in force."""
-        return self._call(self._config.GetConfig, config_service_pb2.GetConfigRequest(revision=revision))
-
-    def status(self) -> cluster_service_pb2.ClusterStatus:
-        """The cluster as this node sees it."""
-        return self._call(self._cluster.GetStatus, cluster_service_pb2.GetStatusRequest())
-
-    def drain_node(self, node: str, *, author: str = "", force: bool = False) -> None:
-        """A node serves nobody from now on."""
-        request = cluster_service_pb2.DrainNodeRequest(node=node, author=author, force=force)
-        self._call(self._cluster.DrainNode, request)
-
-    def resume_node(self, node: str) -> None:
-        """It serves again."""
-        self._call(self._cluster.ResumeNode, cluster_service_pb2.ResumeNodeRequest(node=node))
-
-    def explain(self, request: explain_service_pb2.ExplainRequest) -> explain_service_pb2.ExplainResponse:
-        """What a client would get, and why."""
-        return self._call(self._explain.Explain, request)
-
-    def _call(self, method: Callable[..., _Answer], request: object, least: float = 0.0) -> _Answer:
-        """least: seconds that this call may take whatever the client's timeout is."""
+    def _answer(self, question: Ask[T]) -> T:
+        hands = _Hands(self)
+        talk = ask(self.servers, question, self._limits[0], time.monotonic())
         try:
-            return method(request, timeout=max(self._timeout, least))
+            step = next(talk)
+            while True:
+                step = talk.send(hands.do(step))
+        except StopIteration as done:
+            return done.value
+
+    def _iterate(self, question: Pages[T] | Follow[T]) -> Iterator[T]:
+        hands = _Hands(self)
+        talk = rows_of(self.servers, question, self._limits, time.monotonic())
+        try:
+            step = next(talk)
+            while True:
+                if isinstance(step, Give):
+                    yield from step.rows
+                step = talk.send(hands.do(step))
+        except StopIteration:
+            return
+        finally:
+            hands.let_go()
+
+
+class _Hands:
+    """What a step does to the world. One question's own: it holds the stream that was opened last."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._stream: Any = None
+
+    def do(self, step: Step) -> Outcome:
+        """Carry it out."""
+        value, failure = None, None
+        try:
+            value = self._do(step)
         except grpc.RpcError as error:
-            raise translate(error) from error
+            failure = failure_of(error)
+        except grpc.FutureTimeoutError:
+            failure = Failure("UNAVAILABLE", "no connection in time")
+        return Outcome(time.monotonic(), value, failure)
+
+    def _do(self, step: Step) -> Any:
+        client = self._client
+        match step:
+            case Connect(server, within):
+                grpc.channel_ready_future(client._channel(server)).result(within)
+            case Send(server, call, request, within):
+                return client._call("unary_unary", server, call, request, within)
+            case Open(server, call, request):
+                self.let_go()
+                self._stream = client._call("unary_stream", server, call, request)
+                self._stream.initial_metadata()
+                if not self._stream.is_active() and self._stream.code() is not grpc.StatusCode.OK:
+                    raise self._stream
+            case Read():
+                return next(self._stream, None)
+            case Wait(seconds):
+                time.sleep(seconds)
+        return None
+
+    def let_go(self) -> None:
+        """End the stream, if there is one."""
+        if self._stream is not None:
+            self._stream.cancel()

@@ -12,7 +12,6 @@ import pytest
 from everlease.client.errors import Refused, Unreachable
 from everlease.client.sync import Client
 from everlease.lab.processes import Loopback
-from everlease.pb.admin.v1 import config_service_pb2 as pb
 from faults.history.check import holds
 from faults.history.checks.linear import DONE, REFUSED
 from faults.history.events import Call
@@ -64,9 +63,8 @@ def change(client: Client, revision: int, description: str) -> Call:
     """Compare and set: the revision counts up by one if it was the expected one."""
     began = time.time()
     given = (str(revision), str(revision + 1))
-    request = pb.ApplyConfigRequest(document=DOCUMENT.format(description), expect_revision=revision)
     try:
-        client.apply_config(request)
+        client.apply_config(DOCUMENT.format(description), expect_revision=revision)
     except Refused as refused:
         assert refused.code == "ABORTED", refused
         return Call(began, time.time(), "config", "cas", given, REFUSED)

@@ -1,0 +1,78 @@
+"""What is asked: a method of the admin API with its request. Values only; nothing here opens a connection.
+
+The law of this file: each row says whether its method may be asked twice. Reads may; a change may only where asking
+again cannot change anything more: by its nature, or because the request names what it expects to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+_PACKAGE: Final = "everlease.admin.v1"
+
+COMPILING: Final = 120.0
+"""Seconds for a call that compiles a document: 10,000 subnets take some on a busy host."""
+
+
+class Kind(Enum):
+    """What asking twice would do."""
+
+    READ = "nothing"
+    SETS = "nothing more: it says how things shall be, not what to do"
+    CHANGE = "it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A method: "LeaseService/GetLease", the message that it answers with, and the seconds it is given at least."""
+
+    method: str
+    answer: type[T]
+    kind: Kind = Kind.READ
+    least: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """As gRPC sends it."""
+        return f"/{_PACKAGE}.{self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[T]):
+    """One question: a unary call."""
+
+    call: Call[T]
+    request: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pages(Generic[T]):
+    """A list, page by page. rows: the field of the answer that holds them."""
+
+    call: Call[Any]
+    request: Any
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Generic[T]):
+    """A stream without end. advance: moves the request behind a message, so that a new stream goes on there."""
+
+    call: Call[T]
+    request: Any
+    advance: Callable[[Any, T], None]
+
+
+def repeatable(call: Call[Any], request: Any) -> bool:
+    """Whether a request may be sent again although the first one may have been carried out."""
+    if call.kind is not Kind.CHANGE or getattr(request, "validate_only", False):
+        return True
+    if getattr(request, "force", False):
+        return False
+    names = request.DESCRIPTOR.fields_by_name
+    expects = "expect_revision" in names and request.HasField("expect_revision")
+    return expects or bool(getattr(request, "etag", ""))

@@ -1,0 +1,30 @@
+"""ClusterService: who serves, and why somebody does not."""
+
+from __future__ import annotations
+
+from everlease.client.calls import Ask, Call, Kind
+from everlease.client.methods import unary
+from everlease.pb.admin.v1 import cluster_service_pb2 as pb
+
+_STATUS = Call("ClusterService/GetStatus", pb.ClusterStatus)
+_DRAIN = Call("ClusterService/DrainNode", pb.DrainNodeResponse, Kind.SETS)
+_RESUME = Call("ClusterService/ResumeNode", pb.ResumeNodeResponse, Kind.SETS)
+
+
+class Cluster:
+    """Methods on the cluster."""
+
+    @unary
+    def get_status(self) -> Ask[pb.ClusterStatus]:
+        """The cluster as the node that answers sees it."""
+        return Ask(_STATUS, pb.GetStatusRequest())
+
+    @unary
+    def drain_node(self, node: str, *, author: str = "", force: bool = False) -> Ask[pb.DrainNodeResponse]:
+        """A node serves nobody from now on. force: even if nobody is left to serve."""
+        return Ask(_DRAIN, pb.DrainNodeRequest(node=node, author=author, force=force))
+
+    @unary
+    def resume_node(self, node: str) -> Ask[pb.ResumeNodeResponse]:
+        """It serves again."""
+        return Ask(_RESUME, pb.ResumeNodeRequest(node=node))

@@ -1,0 +1,216 @@
+"""How a question gets its answer: whom to ask, when to ask somebody else, when to give up. Pure.
+
+Each function is a generator: it yields a Step, is sent the Outcome, and returns the answer or raises. The two shells
+(`sync.py`, `aio.py`) carry out steps and decide nothing.
+
+The law of this file: a question that may have been carried out is never asked twice, unless `repeatable` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final, TypeVar
+
+from everlease.client.calls import Ask, Call, Follow, Pages, repeatable
+from everlease.client.errors import Failure, OutcomeUnknown, Unreachable
+from everlease.client.servers import Servers
+
+T = TypeVar("T")
+
+CONNECTING: Final = 3.0
+"""Seconds for a connection before a change, while there are other servers to try."""
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two rounds of all servers, for a stream that wants to go on."""
+
+_NO_ANSWER: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+_MAYBE_DONE: Final = _NO_ANSWER | {"UNKNOWN", "INTERNAL"}
+_ENDED: Final = Failure("UNAVAILABLE", "the server ended the stream")
+_NOT_BEGUN: Final = frozenset({"JOINING"})
+"""Reasons with which a node declines before it has done anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Be connected within so many seconds."""
+
+    server: str
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask, and wait so many seconds for the answer."""
+
+    server: str
+    call: Call[Any]
+    request: Any
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Begin a stream of answers, in place of the one before; done when the server has begun to answer."""
+
+    server: str
+    call: Call[Any]
+    request: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The next message of the stream; None = the server has ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Hand rows to whoever asked."""
+
+    rows: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let so many seconds pass."""
+
+    seconds: float
+
+
+Step = Connect | Send | Open | Read | Give | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step, at `now` (seconds, any monotonic clock)."""
+
+    now: float
+    value: Any = None
+    failure: Failure | None = None
+
+
+Talk = Generator[Step, Outcome, T]
+
+
+def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[T]:
+    """One answer, from whoever gives it. Raises Unreachable, OutcomeUnknown, Refused."""
+    call, request = question.call, question.request
+    again = repeatable(call, request)
+    end, failures, doubt = now + max(timeout, call.least), [], None
+    order = servers.order(now)
+    for index, server in enumerate(order):
+        share = (end - now) / (len(order) - index)
+        if share <= 0:
+            break
+        if not again:
+            tried = yield Connect(server, min(share, CONNECTING) if index + 1 < len(order) else share)
+            now = tried.now
+            if tried.failure is not None:
+                servers.failed(server, now)
+                failures.append((server, tried.failure))
+                continue
+        outcome = yield Send(server, call, request, share if again else end - now)
+        now = outcome.now
+        failure = outcome.failure
+        if failure is None:
+            servers.answered(server)
+            return outcome.value
+        if not _ask_another(failure, again):
+            raise _final(server, failure, doubt, again)
+        servers.failed(server, now)
+        failures.append((server, failure))
+        doubt = doubt or (None if failure.reason in _NOT_BEGUN else failure)
+    raise _nobody(failures)
+
+
+def rows_of(servers: Servers, question: Pages[T] | Follow[T], limits: tuple[float, float], now: float) -> Talk[None]:
+    """Rows, page after page or as they happen. limits: timeout for a page, patience of a stream, in seconds."""
+    timeout, patience = limits
+    if isinstance(question, Follow):
+        return follow(servers, question, patience, now)
+    return list_all(servers, question, timeout, now)
+
+
+def list_all(servers: Servers, listing: Pages[T], timeout: float, now: float) -> Talk[None]:
+    """Every row of every page; each page by whoever answers, all of the first one's revision."""
+    request = type(listing.request)()
+    request.CopyFrom(listing.request)
+    while True:
+        page = yield from ask(servers, Ask(listing.call, request), timeout, now)
+        now = (yield Give(getattr(page, listing.rows))).now
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
+def follow(servers: Servers, stream: Follow[T], patience: float, now: float) -> Talk[None]:
+    """Every message, across servers, without a gap. Raises Unreachable at first, or after `patience` seconds of
+    nobody; Refused (Compacted: the gap that cannot be closed) as soon as a node says so.
+    """
+    request = type(stream.request)()
+    request.CopyFrom(stream.request)
+    heard, pause = -inf, FIRST_PAUSE
+    while True:
+        failures = []
+        for server in servers.order(now):
+            outcome = yield from _one_stream(servers, server, stream, request)
+            failure, now = outcome.failure or _ENDED, outcome.now
+            if not _ask_another(failure, True):
+                raise failure.refusal()
+            if outcome.value:
+                heard, pause = now, FIRST_PAUSE
+            servers.failed(server, now)
+            failures.append((server, failure))
+        if now - heard > patience or heard == -inf:
+            raise _nobody(failures)
+        now = (yield Wait(pause)).now
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _one_stream(servers: Servers, server: str, stream: Follow[T], request: Any) -> Talk[Outcome]:
+    """Its messages as long as it lasts; the outcome's failure is what ended it, its value whether it ever began."""
+    outcome = yield Open(server, stream.call, request)
+    if outcome.failure is not None:
+        return outcome
+    servers.answered(server)
+    while True:
+        outcome = yield Read()
+        if outcome.value is None:
+            return Outcome(outcome.now, True, outcome.failure)
+        stream.advance(request, outcome.value)
+        yield Give((outcome.value,))
+
+
+def _ask_another(failure: Failure, again: bool) -> bool:
+    """Whether another server may be asked the same."""
+    if again:
+        return failure.code in _NO_ANSWER
+    return failure.reason in _NOT_BEGUN
+
+
+def _final(server: str, failure: Failure, doubt: Failure | None, again: bool) -> Exception:
+    """The error that ends it."""
+    if doubt is not None and again and failure.code in {"ABORTED", "NOT_FOUND", "ALREADY_EXISTS"}:
+        return OutcomeUnknown(
+            f"an answer was lost ({doubt.message}); asked again, {server} says: {failure.message}. "
+            "That may be because the first time had succeeded: look before you ask again",
+            answered=True,
+        )
+    if not again and failure.code in _MAYBE_DONE:
+        words = f"{server} was asked, and gave no answer ({failure.message}): it may have been done"
+        return OutcomeUnknown(f"{words}. Look before you ask again", answered=failure.answered)
+    return failure.refusal()
+
+
+def _nobody(failures: Sequence[tuple[str, Failure]]) -> Unreachable:
+    """Everybody was asked."""
+    if not failures:
+        return Unreachable("there was no time left to ask anybody")
+    answered = [failure for _, failure in failures if failure.answered]
+    if answered:
+        return Unreachable(answered[0].message, answered=True)
+    if len(failures) == 1:
+        return Unreachable(failures[0][1].message)
+    return Unreachable("; ".join(f"{server}: {failure.message}" for server, failure in failures))
