@@ -16,13 +16,14 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from everlease.admin.answers import DOMAIN, Refusal, answered, await_view, not_found
 from everlease.admin.changes import MOST_LINES, Orphans, changes, orphans
 from everlease.admin.convert import timestamp
+from everlease.admin.managed import Verdict, judge, refusal
 from everlease.config.aside import compile_aside, retire, run
 from everlease.config.problems import InvalidDocument, Problem
 from everlease.core.model import Config
 from everlease.pb.admin.v1 import config_service_pb2 as pb
 from everlease.pb.admin.v1 import config_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
-from everlease.store.configuration import Conflict
+from everlease.store.configuration import Conflict, digest_of
 from everlease.store.records import BadRecord, Current, decode_current
 
 DETAIL_BYTES: Final = 4096
@@ -62,6 +63,7 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         """Compare-and-put, or a dry run."""
         before, _ = await self._rooms.configuration.documents.current()
         expected = self._expected(request, before)
+        keep = await self._managed(request)
         if before is not None:
             await_view(self._rooms)  # whose leases it would orphan
         try:
@@ -70,7 +72,7 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
             raise _invalid(bad.problems) from bad
         answer = await self._compare(config)
         await run(retire(config))
-        if request.validate_only or (before and before.revision and await self._text(before) == request.document):
+        if request.validate_only or keep or await self._in_force(request, before):
             if before:
                 answer.config.CopyFrom(_message(before, before))
             return answer
@@ -102,12 +104,28 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
     def _expected(self, request: pb.ApplyConfigRequest, before: Current | None) -> int:
         """The revision that must still be in force when the document goes there."""
         present = before.revision if before else 0
-        for name in ("author", "comment"):
+        for name in ("author", "comment", "manager"):
             if len(getattr(request, name)) > LONGEST_WORDS:
                 raise Refusal(Code.INVALID_ARGUMENT, f"{name}: at most {LONGEST_WORDS} characters")
         if request.HasField("expect_revision") and request.expect_revision != present and not request.force:
             raise _conflict(present)
         return present
+
+    async def _managed(self, request: pb.ApplyConfigRequest) -> bool:
+        """Whether a manager's document is to be left as it is. Raises Refusal."""
+        if not request.manager:
+            return False
+        history = await self._rooms.configuration.documents.history()
+        verdict = judge(request.manager, digest_of(request.document), history, force=request.force)
+        if verdict is Verdict.REFUSE:
+            raise Refusal(Code.ABORTED, refusal(request.manager, history[-1]))
+        return verdict is Verdict.KEEP
+
+    async def _in_force(self, request: pb.ApplyConfigRequest, before: Current | None) -> bool:
+        """Whether it is the very text in force already, and as good as the caller's own."""
+        if before is None or not before.revision or request.manager not in {"", before.manager}:
+            return False
+        return await self._text(before) == request.document
 
     async def _compare(self, new: Config) -> pb.ApplyConfigResponse:
         """What it would change, for whom."""
@@ -129,7 +147,12 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         rooms = self._rooms
         try:
             return await rooms.configuration.documents.publish(
-                request.document, expected, request.author, request.comment, rooms.clock.now()
+                request.document,
+                expected,
+                request.author,
+                request.comment,
+                rooms.clock.now(),
+                manager=request.manager,
             )
         except Conflict as other:
             raise _conflict(other.revision) from other
@@ -152,6 +175,7 @@ def _message(of: Current, current: Current | None) -> pb.Config:
         revision=of.revision,
         author=of.author,
         comment=of.comment,
+        manager=of.manager,
         apply_time=timestamp(of.applied_at),
         current=current is not None and of.revision == current.revision,
         etag=of.digest,

@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import zlib
 
+import msgspec
+
 from everlease.errors import StoreError
 from everlease.store.api import Store, Unavailable
 from everlease.store.keys import Keys, range_end
@@ -51,10 +53,13 @@ class Documents:
         record = page.records[0]
         return read_current(record.value or b""), record.revision
 
-    async def publish(self, text: str, expect_revision: int, author: str, comment: str, now: float) -> Current:
+    async def publish(
+        self, text: str, expect_revision: int, author: str, comment: str, now: float, *, manager: str = ""
+    ) -> Current:
         """Put a document in force if `expect_revision` (0 = none) still is; the new revision. Raises Conflict.
 
-        now: seconds UTC, for the history. When the answer is lost, what is in force afterwards decides.
+        now: seconds UTC, for the history; so are author, comment and manager. When the answer is lost, what is in force
+        afterwards decides.
         """
         parts, digest = await asyncio.to_thread(_packed, text)
         for _ in range(ATTEMPTS):
@@ -63,10 +68,34 @@ class Documents:
             if revision != expect_revision:
                 break
             number = revision + 1 if revision else await self._unused()
-            after = Current(number, len(parts), author, comment, now, digest)
+            after = Current(number, len(parts), author, comment, now, digest, manager, _recovery(before))
             if await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
                 return after
         raise Conflict(revision)
+
+    async def reinstate(self, text: str, record: Current) -> Current:
+        """Put what a backup says was in force in force again, under its number, where nothing is. Raises Conflict."""
+        parts, digest = await asyncio.to_thread(_packed, text)
+        after = msgspec.structs.replace(record, chunks=len(parts), digest=digest)
+        before, mod_revision = await self.current()
+        if before is not None or not await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
+            raise Conflict(before.revision if before is not None else 0)
+        return after
+
+    async def recover(self, until: float) -> Current:
+        """Say with the revision in force until when a recovery lasts (cluster time; 0 = it is over). Raises Conflict.
+
+        Whatever was decided before, and is not committed yet, is refused by the fence, and decided again.
+        """
+        for _ in range(ATTEMPTS):
+            before, mod_revision = await self.current()
+            if before is None or not before.revision:
+                break
+            after = msgspec.structs.replace(before, recover_until=until)
+            leaf = Leaf({self._keys.config_current: mod_revision}, [(self._keys.config_current, encode(after))])
+            if before == after or await self._put_in_force(leaf, after):
+                return after
+        raise Conflict(before.revision if before is not None else 0)
 
     async def _unused(self) -> int:
         """The next number where nothing readable is in force, whatever was there before."""
@@ -121,11 +150,21 @@ class Documents:
         return [decode_current(record.value or b"") for record in page.records]
 
 
+def _recovery(before: Current | None) -> float:
+    """A recovery lasts as long as it lasts, whatever the configuration."""
+    return before.recover_until if before is not None else 0.0
+
+
 def _packed(text: str) -> tuple[list[bytes], str]:
     """A document's compressed chunks, and the digest of what it says."""
     raw = text.encode()
     packed = zlib.compress(raw, 6)
-    return [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)], hashlib.sha256(raw).hexdigest()
+    return [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)], digest_of(text)
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a document, as its history entry has it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _unpacked(packed: bytes, wanted: Current) -> str:

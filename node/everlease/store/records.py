@@ -85,7 +85,12 @@ class Presence(msgspec.Struct, omit_defaults=True):
 
 
 class Current(msgspec.Struct, omit_defaults=True):
-    """`config/current`: the revision in force, of how many chunks its document has, and who put it there."""
+    """`config/current`: the revision in force, of how many chunks its document has, and who put it there.
+
+    manager: the program that applies documents again and again and put this one there, "" = none.
+    recover_until: until when (cluster time, seconds) addresses may be somebody's though no record says so, because a
+    backup was restored. It stands here so that the fence refuses what was decided without knowing it.
+    """
 
     revision: int
     chunks: int
@@ -93,6 +98,8 @@ class Current(msgspec.Struct, omit_defaults=True):
     comment: str = ""
     applied_at: float = 0.0
     digest: str = ""
+    manager: str = ""
+    recover_until: float = 0.0
 
 
 UNREADABLE = Current(0, 0)
