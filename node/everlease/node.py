@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from everlease import __version__, health, logs
 from everlease.admin import server as admin
+from everlease.admin.access import Papers
 from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
 from everlease.errors import ConfigError
@@ -226,20 +227,16 @@ class Node:
             await self._open_admin()
 
     async def _open_admin(self) -> None:
-        self._admin = await admin.serve(self.rooms, self._settings.admin, self._admin_papers())
-
-    def _admin_papers(self) -> admin.Tls | None:
-        ca, cert, key = self._settings.admin_tls
-        return admin.Tls(cert, key, ca) if cert and key else None
+        settings = self._settings
+        ca, cert, key = settings.admin_tls
+        self._admin = await admin.serve(self.rooms, settings.admin, Papers(cert, key, ca, settings.admin_roles))
 
     async def _reread(self) -> None:
-        """SIGHUP: certificates again, for new connections; the old ones end by themselves."""
+        """SIGHUP: certificates and roles again, at once; the files are followed as well."""
+        if self._admin is not None:
+            await self._admin.reread()
         try:
             await self._store.reread()
-            if self._admin is not None and (tls := self._admin_papers()) is not None:
-                tls.credentials()  # raises while the old server still listens
-                await self._admin.close()
-                await self._open_admin()
         except ConfigError as unreadable:
             logs.get().error("certificates not read again", reason=str(unreadable))
         else:

@@ -10,6 +10,7 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Final
 
+from everlease.admin.access import is_loopback
 from everlease.config.values import number_with_unit
 from everlease.errors import ConfigError
 from everlease.health import split_address
@@ -37,6 +38,8 @@ class Settings:
     prefix: str = "/everlease"
     etcd_tls: Files = (None, None, None)
     admin_tls: Files = (None, None, None)
+    admin_roles: Path | None = None
+    admin_insecure: bool = False
     config_file: Path | None = None
     snapshots: Schedule | None = None
     log_level: str = "info"
@@ -50,16 +53,32 @@ class Settings:
         for flag, (_ca, cert, key) in (("etcd", self.etcd_tls), ("admin", self.admin_tls)):
             if (cert is None) != (key is None):
                 raise ConfigError(f"--{flag}-cert and --{flag}-key: give both, or neither")
+        if self.admin_tls[0] is not None and self.admin_tls[1] is None:
+            raise ConfigError("--admin-ca needs --admin-cert and --admin-key: without TLS nobody shows a certificate")
         if not all(secure for _, secure in map(target_of, self.etcd)) and any(self.etcd_tls):
             raise ConfigError("--etcd-ca, --etcd-cert and --etcd-key need endpoints that begin with https://")
         for flag, address in (("--admin", self.admin), ("--metrics", self.metrics)):
             read_server(flag, address)
+        self._refuse_open_door()
         _refuse_twice("--interface", [served.interface for served in self.links])
         _refuse_twice("--listen", [f"{IPv4Address(address)}:{port}" for address, port in self.listens])
         if not self.prefix.strip("/"):
             raise ConfigError("--prefix: not empty, for what lies beside it in etcd is not ours")
         if not self.name or not set(self.name) <= _NAME:
             raise ConfigError(f"--name {self.name!r}: letters, digits, '.', '_' and '-' only")
+
+    def _refuse_open_door(self) -> None:
+        """Whoever can reach an admin port without TLS, or without credentials to show there, owns the cluster."""
+        if not self.admin or self.admin_insecure or is_loopback(self.admin):
+            return
+        ca, cert, _ = self.admin_tls
+        if cert is None:
+            lacks, give = "has no TLS", "--admin-cert, --admin-key, and --admin-ca or --admin-roles"
+        elif ca is None and self.admin_roles is None:
+            lacks, give = "asks nobody for credentials", "--admin-ca or --admin-roles"
+        else:
+            return
+        raise ConfigError(f"--admin {self.admin} is not loopback and {lacks}: give {give}, or say --admin-insecure")
 
 
 _NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -79,6 +98,17 @@ def read_listen(text: str) -> tuple[int, int]:
     if colon and not (port.isdigit() and 0 < int(port) < 65536):
         raise ConfigError(f"--listen {text}: write ADDR or ADDR:PORT")
     return read_address("--listen", host), int(port) if colon else SERVER_PORT
+
+
+def read_identifier(name: str, text: str) -> int:
+    """`ADDR`, or `NODE=ADDR,...` with one for the node `name`: the same flags for all of them; "" is 0. ConfigError."""
+    flag = "--server-identifier"
+    if "=" not in text:
+        return read_address(flag, text)
+    told = dict(each.strip().split("=", 1) if "=" in each else ("", each) for each in text.split(","))
+    if not told.get(name):
+        raise ConfigError(f"{flag} {text}: has no address for the node {name}")
+    return read_address(flag, told[name])
 
 
 def read_schedule(place: str, every: str, keep: int) -> Schedule | None:

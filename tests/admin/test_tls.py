@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from everlease.admin import server
+from everlease.admin.access import Papers
 from everlease.client import Client, Credentials, Unreachable
 from everlease.errors import ConfigError
 from everlease.runtime.rooms import Rooms
@@ -47,7 +48,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def secured(rooms: Rooms, papers: Path) -> AsyncIterator[server.Handle]:
-    tls = server.Tls(papers / "node.pem", papers / "node.key", papers / "ours.pem")
+    tls = Papers(papers / "node.pem", papers / "node.key", papers / "ours.pem")
     handle = await server.serve(rooms, "127.0.0.1:0", tls)
     yield handle
     await handle.close()
@@ -72,4 +73,4 @@ async def test_everybody_else_is_not(secured: server.Handle, papers: Path, ca: s
 
 async def test_a_file_that_cannot_be_read_is_one_clear_line(rooms: Rooms, papers: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.pem cannot be read"):
-        await server.serve(rooms, "127.0.0.1:0", server.Tls(papers / "none.pem", papers / "node.key"))
+        await server.serve(rooms, "127.0.0.1:0", Papers(papers / "none.pem", papers / "node.key"))

@@ -27,6 +27,8 @@ def papers(kind: str, *files: str) -> Flags:
     return lambda host: tuple(word for flag, file in flags for word in (flag, host.file(file)))
 
 
+SEALED = papers("admin", "", "one.pem", "one.key")
+
 WRONG: list[tuple[str, int, Flags, str]] = [
     ("an endpoint of another scheme", USAGE, lambda _: ("--etcd", "ftp://a:1"), "neither http:// nor https://"),
     ("an endpoint without a port", USAGE, lambda _: ("--etcd", "127.0.0.1"), "http://HOST:PORT"),
@@ -42,7 +44,11 @@ WRONG: list[tuple[str, int, Flags, str]] = [
     ("a key of another certificate", REFUSED, papers("admin", "", "one.pem", "two.key"), "two.key are not"),
     ("junk for a certificate", REFUSED, papers("admin", "", "junk.pem", "one.key"), "junk.pem and"),
     ("junk for a CA", REFUSED, papers("admin", "junk.pem", "one.pem", "one.key"), "junk.pem holds no certificates"),
-    ("a foreign admin address", REFUSED, lambda _: ("--admin", "192.0.2.7:9067"), "Cannot assign requested address"),
+    ("a foreign admin address", REFUSED, lambda _: ("--admin", "192.0.2.7:9067", "--admin-insecure"), "Cannot assign"),
+    ("an admin port for all to see", USAGE, lambda _: ("--admin", "0.0.0.0:9067"), "is not loopback and has no TLS"),
+    ("TLS that asks nobody", USAGE, lambda h: ("--admin", "[::]:9067", *SEALED(h)), "asks nobody for credentials"),
+    ("a CA without a certificate", USAGE, papers("admin", "one.pem"), "--admin-ca needs --admin-cert"),
+    ("roles that are none", REFUSED, lambda h: ("--admin-roles", h.file("r.yaml", b"tokens: 3")), "tokens: Input"),
     ("a foreign metrics address", REFUSED, lambda _: ("--metrics", "192.0.2.7:1"), "cannot assign requested address"),
     ("a document that is not there", REFUSED, lambda h: ("--config-file", h.file("none.yaml")), "No such file"),
     ("a document that is a folder", REFUSED, lambda h: ("--config-file", h.file(".")), "Is a directory"),

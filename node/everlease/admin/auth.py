@@ -31,7 +31,7 @@ class Role(IntEnum):
     @property
     def word(self) -> str:
         """As people write it."""
-        return self.name.lower()
+        return self.name.lower() if self else "none"
 
 
 _BY_ROLE: Final = {
@@ -92,7 +92,7 @@ class Unknown(EverleaseError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. name: as audit records show it, such as "token:ci", "cert:anna" or "local"."""
+    """Who calls. name: as audit records show it, such as "token:ci", "CN:anna" or "local"."""
 
     name: str
     role: Role

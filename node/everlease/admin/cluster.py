@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import grpc
 
 from everlease.admin.answers import answered, await_view, invalid, not_found, unready
+from everlease.admin.audit import Lost, Record, record
+from everlease.admin.auth import call_of
 from everlease.admin.convert import dotted, duration, node_state, timestamp
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
@@ -60,7 +62,8 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             raise unready(
                 f"nobody but {node} is eligible: without it nobody would answer; --force drains it all the same"
             )
-        await self._drains.drain(node, request.author, self._rooms.clock.now())
+        revision = await self._drains.drain(node, request.author, self._rooms.clock.now())
+        record(context, f"nodes/{node}", after="drained", revision=revision)
         return pb.DrainNodeResponse()
 
     @answered
@@ -68,8 +71,20 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         self, request: pb.ResumeNodeRequest, context: grpc.aio.ServicerContext
     ) -> pb.ResumeNodeResponse:
         """Take the key away."""
-        await self._drains.resume(self._known(request.node))
+        node = self._known(request.node)
+        revision = await self._drains.resume(node)
+        record(context, f"nodes/{node}", before="drained", revision=revision)
         return pb.ResumeNodeResponse()
+
+    async def WatchAudit(
+        self, request: pb.WatchAuditRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.WatchAuditResponse]:
+        """Of this node's trail."""
+        try:
+            async for entry in call_of(context).trail.follow(max(request.from_number, 0)):
+                yield pb.WatchAuditResponse(record=_audit_record(self._rooms.name, entry))
+        except Lost as lost:
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, f"{lost}: start again from there, or from 0")
 
     def _known(self, node: str) -> str:
         await_view(self._rooms)
@@ -130,6 +145,22 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         if member.presence.state != SERVING:
             return member.presence.reason or f"says of itself that it is {member.presence.state}"
         return ""
+
+
+def _audit_record(node: str, entry: Record) -> pb.AuditRecord:
+    return pb.AuditRecord(
+        number=entry.number,
+        record_time=timestamp(entry.at),
+        node=node,
+        caller=entry.who,
+        role=entry.role,
+        peer=entry.peer,
+        method=entry.method,
+        resource=entry.resource,
+        before=entry.before,
+        after=entry.after,
+        revision=entry.revision,
+    )
 
 
 def _member(store: Store, name: str) -> pb.StoreMember:

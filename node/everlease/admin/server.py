@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc
@@ -16,10 +14,12 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from everlease.admin.access import Doorkeeper, Papers, is_loopback
+from everlease.admin.audit import Trail
 from everlease.admin.cluster import ClusterService
 from everlease.admin.config import ConfigService
-from everlease.admin.decoding import RefuseUnreadable
 from everlease.admin.explain import ExplainService
+from everlease.admin.guard import Guard
 from everlease.admin.leases import LeaseService
 from everlease.admin.subnets import SubnetService
 from everlease.errors import ConfigError
@@ -37,7 +37,6 @@ from everlease.pb.admin.v1 import (
 )
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.rooms import Rooms
-from everlease.store import pem
 
 LARGEST_REQUEST: Final = 32 << 20
 """Bytes: a document of 100,000 reservations is 10 MB."""
@@ -66,48 +65,46 @@ _SERVICES: Final = tuple(
         (explain_service_pb2, "ExplainService"),
     )
 )
+_NO_PAPERS: Final = Papers()
 _READINESS_PERIOD: Final = 0.25
 _GRACE: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files. `ca`: clients must show a certificate of it; None = any client may connect."""
-
-    cert: Path
-    key: Path
-    ca: Path | None = None
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC. Raises ConfigError for a file that cannot be read or used."""
-        root, cert, key = pem.read(self.ca, self.cert, self.key)
-        return grpc.ssl_server_credentials([(key, cert)], root, require_client_auth=root is not None)
 
 
 class Handle:
     """A listening server. port: as bound, for address `HOST:0`."""
 
-    def __init__(self, server: grpc.aio.Server, port: int, watcher: asyncio.Task[None]) -> None:
+    def __init__(self, server: grpc.aio.Server, port: int, doorkeeper: Doorkeeper, tasks: list[asyncio.Task[None]]):
         self._server = server
-        self._watcher = watcher
+        self._doorkeeper = doorkeeper
+        self._tasks = tasks
         self.port = port
+
+    async def reread(self) -> None:
+        """Certificates and roles again, for connections and calls to come; the log says how it went."""
+        await self._doorkeeper.reread()
 
     async def close(self) -> None:
         """Take no more calls; those that run may end within a second."""
-        self._watcher.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self._server.stop(_GRACE)
 
 
-async def serve(rooms: Rooms, address: str, tls: Tls | None = None) -> Handle:
-    """Listen on "HOST:PORT". Raises ConfigError if that is not possible."""
-    server = grpc.aio.server(interceptors=(RefuseUnreadable(),), options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
+async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Handle:
+    """Listen on "HOST:PORT". Raises ConfigError if that is not possible, or one of the papers cannot be used."""
+    doorkeeper = Doorkeeper(papers, is_loopback(address), rooms.clock.now)
+    guard = Guard(doorkeeper, Trail(rooms.clock.now))
+    server = grpc.aio.server(interceptors=(guard,), options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
     _add_services(server, rooms)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = _bind(server, address, tls)
+    port = _bind(server, address, doorkeeper.credentials())
     await server.start()
-    return Handle(server, port, asyncio.create_task(_tell_readiness(checks, rooms.lifeline), name="admin-health"))
+    tasks = [asyncio.create_task(_tell_readiness(checks, rooms.lifeline), name="admin-health")]
+    if papers:
+        tasks.append(asyncio.create_task(doorkeeper.follow(), name="admin-papers"))
+    return Handle(server, port, doorkeeper, tasks)
 
 
 def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
@@ -118,10 +115,10 @@ def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
     explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(rooms), server)
 
 
-def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
+def _bind(server: grpc.aio.Server, address: str, tls: grpc.ServerCredentials | None) -> int:
     _try(address)
     try:
-        port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
+        port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls)
     except RuntimeError as error:
         raise ConfigError(f"--admin {address}: cannot listen: is the port in use? ({error})") from error
     if not port:

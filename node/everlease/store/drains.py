@@ -9,6 +9,7 @@ import msgspec
 
 from everlease.store.api import Store
 from everlease.store.keys import Keys
+from everlease.store.records import BadRecord
 from everlease.store.txn import Leaf, single
 
 DEADLINE = 2.0
@@ -21,6 +22,14 @@ class Drain(msgspec.Struct, omit_defaults=True):
     at: float = 0.0
 
 
+def decode_drain(value: bytes) -> Drain:
+    """Raises BadRecord."""
+    try:
+        return msgspec.json.decode(value, type=Drain)
+    except msgspec.MsgspecError as bad:
+        raise BadRecord(f"not a drain: {bad}") from bad
+
+
 class Drains:
     """Writes the keys. Every method may raise Unavailable or NoSpace."""
 
@@ -28,11 +37,12 @@ class Drains:
         self._store = store
         self._keys = keys
 
-    async def drain(self, node: str, by: str, now: float) -> None:
-        """Others serve this node's clients from now on; again: nothing changes. now: seconds UTC."""
+    async def drain(self, node: str, by: str, now: float) -> int:
+        """Others serve this node's clients from now on; again: nothing changes. now: seconds UTC. etcd's revision."""
         value = msgspec.json.encode(Drain(by, now))
-        await self._store.batch(single(Leaf({self._keys.drain(node): 0}, [(self._keys.drain(node), value)])), DEADLINE)
+        leaf = Leaf({self._keys.drain(node): 0}, [(self._keys.drain(node), value)])
+        return (await self._store.batch(single(leaf), DEADLINE)).revision
 
-    async def resume(self, node: str) -> None:
-        """It serves again; nothing happens if it was not drained."""
-        await self._store.batch(single(Leaf({}, deletes=[self._keys.drain(node)])), DEADLINE)
+    async def resume(self, node: str) -> int:
+        """It serves again; nothing happens if it was not drained. etcd's revision."""
+        return (await self._store.batch(single(Leaf({}, deletes=[self._keys.drain(node)])), DEADLINE)).revision
