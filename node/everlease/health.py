@@ -1,4 +1,4 @@
-"""HTTP for machines: `/metrics`, `/healthz` (the process lives) and `/readyz` (false exactly when the node is silent).
+"""HTTP: `/metrics`, `/healthz` (the process lives), `/readyz` (false exactly when the node is silent), and more pages.
 
 The law of this file: nobody who talks to this port can stall, exhaust or confuse the node. Connections are counted and
 closed, requests are bounded in size and time, every answer ends its connection, and a scrape is written in slices.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from everlease.errors import ConfigError
 from everlease.metrics import Usages, collect, text
@@ -30,8 +31,42 @@ RESPONSE_SECONDS: Final = 10.0
 _TEXT: Final = "text/plain; charset=utf-8"
 _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Final = ("GET", "HEAD")
-_Page = tuple[HTTPStatus, Iterable[bytes], str]
-_PLACES: Final = "everlease: /metrics /healthz /readyz\n"
+_PLACES: Final = "everlease: /metrics /healthz /readyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. path, query: of its target, as sent; headers: by lower-case name; peer: the client's IP address."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    peer: str = ""
+
+    @property
+    def gzip(self) -> bool:
+        """Whether the answer may be compressed."""
+        return "gzip" in self.headers.get("accept-encoding", "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer. body: slices, between which the loop turns; headers: further ones."""
+
+    status: HTTPStatus
+    body: Iterable[bytes]
+    kind: str = _TEXT
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Pages(Protocol):
+    """More pages of this port, for people: `everlease.console`. places: what there is, for who asks for what is not."""
+
+    places: str
+
+    async def page(self, request: Request) -> Page | None:
+        """The answer to a GET or HEAD; None = not one of its places."""
 
 
 class Handle:
@@ -49,10 +84,10 @@ class Handle:
         await self._server.wait_closed()
 
 
-async def serve(rooms: Rooms, address: str) -> Handle:
+async def serve(rooms: Rooms, address: str, pages: Pages | None = None) -> Handle:
     """Listen on "HOST:PORT" (an IPv6 host in brackets). Raises ConfigError if that is not possible."""
     host, port = split_address(address)
-    site = _Site(rooms)
+    site = _Site(rooms, pages)
     try:
         server = await asyncio.start_server(site.connected, host, port, limit=REQUEST_BYTES)
     except OSError as error:
@@ -71,8 +106,9 @@ def split_address(address: str) -> tuple[str, int]:
 class _Site:
     """Answers one request for each connection."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, pages: Pages | None) -> None:
         self._rooms = rooms
+        self._pages = pages
         self._usages = Usages()
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -88,7 +124,7 @@ class _Site:
             return
         self._open.add(writer)
         try:
-            await self._answer(await _request(reader), writer)
+            await self._answer(await _request(reader, _peer(writer)), writer)
         except (OSError, TimeoutError):  # the peer went away, or does not take its answer
             writer.transport.abort()
         finally:
@@ -97,38 +133,45 @@ class _Site:
                 writer.close()
                 await asyncio.wait_for(writer.wait_closed(), REQUEST_SECONDS)
 
-    async def _answer(self, request: tuple[str, str, bool] | HTTPStatus, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: Request | HTTPStatus, writer: asyncio.StreamWriter) -> None:
         if isinstance(request, HTTPStatus):
-            method, gzip = "GET", False
-            page: _Page = request, (f"{request.phrase}\n".encode(),), _TEXT
+            page, gzip, bare = Page(request, (f"{request.phrase}\n".encode(),)), False, False
         else:
-            method, path, gzip = request
-            page = self._page(method, path)
-        status, body, kind = page
-        payload = await _gather(body, gzip=gzip)
+            page, gzip, bare = await self._page(request), request.gzip, request.method == "HEAD"
+        payload = await _gather(page.body, gzip=gzip)
+        status, kind = page.status, page.kind
         head = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {kind}", f"Content-Length: {len(payload)}"]
+        head += [f"{name}: {value}" for name, value in page.headers]
         head += ["Content-Encoding: gzip"] * gzip + ["Connection: close", "Cache-Control: no-store", "\r\n"]
         writer.write("\r\n".join(head).encode())
-        if method != "HEAD":
+        if not bare:
             writer.write(payload)
         await asyncio.wait_for(writer.drain(), RESPONSE_SECONDS)
 
-    def _page(self, method: str, path: str) -> _Page:
-        if method not in _METHODS:
-            return HTTPStatus.METHOD_NOT_ALLOWED, (b"GET or HEAD\n",), _TEXT
-        if path == "/metrics":
-            return HTTPStatus.OK, text(collect(self._rooms, self._usages)), _EXPOSITION
-        if path == "/healthz":
-            return HTTPStatus.OK, (b"alive\n",), _TEXT
-        if path == "/readyz":
+    async def _page(self, request: Request) -> Page:
+        if request.method not in _METHODS:
+            return Page(HTTPStatus.METHOD_NOT_ALLOWED, (b"GET or HEAD\n",))
+        if request.path == "/metrics":
+            return Page(HTTPStatus.OK, text(collect(self._rooms, self._usages)), _EXPOSITION)
+        if request.path == "/healthz":
+            return Page(HTTPStatus.OK, (b"alive\n",))
+        if request.path == "/readyz":
             lifeline = self._rooms.lifeline
             status = HTTPStatus.OK if lifeline.ready() else HTTPStatus.SERVICE_UNAVAILABLE
-            return status, (f"{lifeline.state}: {lifeline.reason}\n".encode(),), _TEXT
-        return HTTPStatus.NOT_FOUND, (_PLACES.encode(),), _TEXT
+            return Page(status, (f"{lifeline.state}: {lifeline.reason}\n".encode(),))
+        found = await self._pages.page(request) if self._pages else None
+        return found or Page(
+            HTTPStatus.NOT_FOUND, (f"{_PLACES}{self._pages.places if self._pages else ''}\n".encode(),)
+        )
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bool] | HTTPStatus:
-    """(method, path without its query, whether gzip is welcome), or what is wrong. Raises OSError, TimeoutError."""
+def _peer(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""
+
+
+async def _request(reader: asyncio.StreamReader, peer: str) -> Request | HTTPStatus:
+    """The request, or what is wrong with it. Raises OSError, TimeoutError."""
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
     except asyncio.LimitOverrunError:
@@ -139,8 +182,9 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bool] | HTTP
     words = lines[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         return HTTPStatus.BAD_REQUEST
-    gzip = any(line.lower().startswith("accept-encoding:") and "gzip" in line.lower() for line in lines[1:])
-    return words[0], words[1].partition("?")[0], gzip
+    path, _, query = words[1].partition("?")
+    named = (line.partition(":") for line in lines[1:])
+    return Request(words[0], path, query, {name.lower(): value.strip() for name, _, value in named}, peer)
 
 
 async def _gather(slices: Iterable[bytes], *, gzip: bool) -> bytes:

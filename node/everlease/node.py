@@ -23,6 +23,7 @@ from everlease.admin import server as admin
 from everlease.admin.access import Papers
 from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
+from everlease.console import Console
 from everlease.errors import ConfigError
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
@@ -222,7 +223,10 @@ class Node:
         """Before the store is asked: they tell why the node is not ready."""
         settings = self._settings
         if settings.metrics:
-            self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics)).close)
+            console = Console(self.rooms, guarded=settings.admin_tls[0] is not None)
+            self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics, console)).close)
+            console.start()
+            self._servers.push_async_callback(console.close)
         if settings.admin:
             await self._open_admin()
 

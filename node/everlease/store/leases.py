@@ -89,6 +89,11 @@ class LeaseTable:
         """Mask of a /16's blocks in which every address is taken."""
         return self._full.get(region, 0)
 
+    def standing(self, address: int) -> int | None:
+        """What the record of an address counts as, LEASED..ENDED; None without one."""
+        row = self.rows.get(address)
+        return None if row is None else self._counts_as(address, row)
+
     # --- what changes it -------------------------------------------------------------------------------------------
 
     def put(self, address: int, row: Row) -> bool:
