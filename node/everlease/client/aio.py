@@ -18,11 +18,11 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 
-from everlease.client.calls import Ask, Follow, Pages
+from everlease.client.calls import Ask, Upload
 from everlease.client.errors import Failure, failure_of
 from everlease.client.methods import Awaiting
 from everlease.client.session import Session
-from everlease.client.talk import Connect, Give, Open, Outcome, Read, Send, Step, Wait, ask, rows_of
+from everlease.client.talk import Connect, Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
 
 T = TypeVar("T")
 
@@ -49,9 +49,9 @@ class AsyncClient(Session, Awaiting):
             return grpc.aio.insecure_channel(server, options)
         return grpc.aio.secure_channel(server, secure, options)
 
-    async def _answer(self, question: Ask[T]) -> T:
+    async def _answer(self, question: Ask[T] | Upload[T]) -> T:
         hands = _Hands(self)
-        talk = ask(self.servers, question, self._limits[0], time.monotonic())
+        talk = answer_of(self.servers, question, self._limits[0], time.monotonic())
         try:
             step = next(talk)
             while True:
@@ -59,7 +59,7 @@ class AsyncClient(Session, Awaiting):
         except StopIteration as done:
             return done.value
 
-    async def _iterate(self, question: Pages[T] | Follow[T]) -> AsyncIterator[T]:
+    async def _iterate(self, question: Rows[T]) -> AsyncIterator[T]:
         hands = _Hands(self)
         talk = rows_of(self.servers, question, self._limits, time.monotonic())
         try:
@@ -100,6 +100,8 @@ class _Hands:
                 await asyncio.wait_for(client._channel(server).channel_ready(), within)
             case Send(server, call, request, within):
                 return await client._call("unary_unary", server, call, request, within)
+            case Pour(server, call, messages, within):
+                return await client._call("stream_unary", server, call, iter(messages), within)
             case Open(server, call, request):
                 self.let_go()
                 self._stream = client._call("unary_stream", server, call, request)

@@ -6,8 +6,9 @@ from everlease.client.cluster import Cluster
 from everlease.client.config import Configs
 from everlease.client.explain import Explain
 from everlease.client.leases import Leases
+from everlease.client.reservations import Reservations
 from everlease.client.subnets import Subnets
 
 
-class Api(Leases, Subnets, Configs, Cluster, Explain):
+class Api(Leases, Subnets, Reservations, Configs, Cluster, Explain):
     """One mixin for each service."""

@@ -6,7 +6,7 @@ again cannot change anything more: by its nature, or because the request names w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
@@ -60,11 +60,30 @@ class Pages(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Follow(Generic[T]):
-    """A stream without end. advance: moves the request behind a message, so that a new stream goes on there."""
+    """A stream without end. rows: those of a message; advance: moves the request behind a message, so that a new
+    stream goes on there.
+    """
+
+    call: Call[Any]
+    request: Any
+    rows: Callable[[Any], Sequence[T]]
+    advance: Callable[[Any, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Download(Generic[T]):
+    """A stream with an end, which nobody can go on with in the middle."""
 
     call: Call[T]
     request: Any
-    advance: Callable[[Any, T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(Generic[T]):
+    """A stream of requests with one answer; what has been read of it cannot be sent again."""
+
+    call: Call[T]
+    messages: Iterable[Any]
 
 
 def repeatable(call: Call[Any], request: Any) -> bool:

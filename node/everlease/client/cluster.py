@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from everlease.client.calls import Ask, Call, Kind
-from everlease.client.methods import unary
+from datetime import timedelta
+
+from everlease.client.calls import Ask, Call, Follow, Kind
+from everlease.client.methods import rows, unary
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 
 _STATUS = Call("ClusterService/GetStatus", pb.ClusterStatus)
+_WATCH = Call("ClusterService/WatchStatus", pb.WatchStatusResponse)
 _DRAIN = Call("ClusterService/DrainNode", pb.DrainNodeResponse, Kind.SETS)
 _RESUME = Call("ClusterService/ResumeNode", pb.ResumeNodeResponse, Kind.SETS)
 
@@ -18,6 +21,16 @@ class Cluster:
     def get_status(self) -> Ask[pb.ClusterStatus]:
         """The cluster as the node that answers sees it."""
         return Ask(_STATUS, pb.GetStatusRequest())
+
+    @rows
+    def watch_status(
+        self, *, min_interval: timedelta | None = None, max_interval: timedelta | None = None
+    ) -> Follow[pb.ClusterStatus]:
+        """The same, and again whenever something has changed; at least min_interval (0.5 s) and at most max_interval
+        (10 s) apart. When its node goes, another one tells (`observer` says who).
+        """
+        request = pb.WatchStatusRequest(min_interval=min_interval, max_interval=max_interval)
+        return Follow(_WATCH, request, lambda message: (message.status,), lambda request, message: None)
 
     @unary
     def drain_node(self, node: str, *, author: str = "", force: bool = False) -> Ask[pb.DrainNodeResponse]:

@@ -8,7 +8,7 @@
         NotFound         NOT_FOUND
         Conflict         ABORTED, ALREADY_EXISTS: somebody else changed it first, or has it
         Unready          FAILED_PRECONDITION: something has to be done, or said, first
-        Compacted        OUT_OF_RANGE: that revision is gone; `restart_revision` says where to go on
+        Compacted        OUT_OF_RANGE: that part of the history is gone: list again, or go on at `restart_revision`
         Denied           UNAUTHENTICATED, PERMISSION_DENIED
 
 A refusal keeps what the server said in full: gRPC's code, its message, and google.rpc's details.
@@ -54,17 +54,19 @@ class OutcomeUnknown(Unreachable):
 
 
 class Refused(EverleaseError):
-    """A node refused. `code`: gRPC's name, such as NOT_FOUND; `problems`: all of them, may be empty."""
+    """A node refused. `code`: gRPC's name, such as NOT_FOUND; `problems`: all of them, may be empty; `info`: the rest,
+    google.rpc's `ErrorInfo`, whose `reason` tells apart what has one code.
+    """
 
     reason = "refused"
 
     def __init__(
-        self, code: str, message: str, problems: Sequence[Problem] = (), metadata: dict[str, str] | None = None
+        self, code: str, message: str, problems: Sequence[Problem] = (), info: ErrorInfo | None = None
     ) -> None:
         super().__init__(message)
         self.code = code
         self.problems = tuple(problems)
-        self.metadata = metadata or {}
+        self.info = info or ErrorInfo()
 
 
 class Invalid(Refused):
@@ -88,12 +90,14 @@ class Denied(Refused):
 
 
 class Compacted(Refused):
-    """The revision asked for is gone from the store. `restart_revision`: where to go on; 0 = list again."""
+    """What was asked for is gone from the store's history: a watch has a gap that cannot be closed, a list's snapshot
+    is no longer there. List again; or go on at `restart_revision` (0 = not known) and know that something is missing.
+    """
 
     @property
     def restart_revision(self) -> int:
         """As the server said it."""
-        return int(self.metadata.get("restart_revision", "0"))
+        return int(self.info.metadata.get("restart_revision", "0"))
 
 
 _CLASSES: Final[dict[str, type[Refused]]] = {
@@ -104,18 +108,22 @@ _CLASSES: Final[dict[str, type[Refused]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that failed, as a value. answered: a node said it, not gRPC; reason: `ErrorInfo.reason`."""
+    """A call that failed, as a value. answered: a node said it, not gRPC."""
 
     code: str
     message: str
     answered: bool = False
-    reason: str = ""
     problems: tuple[Problem, ...] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
+    info: ErrorInfo = field(default_factory=ErrorInfo)
+
+    @property
+    def reason(self) -> str:
+        """The server's word for it; "" without one."""
+        return str(self.info.reason)
 
     def refusal(self) -> Refused:
         """The error to raise for a node's no."""
-        return _CLASSES.get(self.code, Refused)(self.code, self.message, self.problems, self.metadata)
+        return _CLASSES.get(self.code, Refused)(self.code, self.message, self.problems, self.info)
 
 
 def failure_of(error: Any) -> Failure:
@@ -128,7 +136,7 @@ def failure_of(error: Any) -> Failure:
     info = ErrorInfo()
     for detail in status.details:
         detail.Unpack(info)
-    return Failure(code.name, words, True, info.reason, tuple(_problems(status)), dict(info.metadata))
+    return Failure(code.name, words, True, tuple(_problems(status)), info)
 
 
 def _problems(status: Status) -> list[Problem]:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
-from everlease.client.calls import Ask, Follow, Pages
+from everlease.client.calls import Ask, Download, Follow, Pages, Upload
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class unary(_Method, Generic[P, T]):  # noqa: N801  (a decorator)
 
     answerer = "_answer"
 
-    def __init__(self, build: Callable[Concatenate[Any, P], Ask[T]]) -> None:
+    def __init__(self, build: Callable[Concatenate[Any, P], Ask[T] | Upload[T]]) -> None:
         super().__init__(build)
 
     @overload
@@ -75,7 +75,7 @@ class rows(_Method, Generic[P, T]):  # noqa: N801  (a decorator)
 
     answerer = "_iterate"
 
-    def __init__(self, build: Callable[Concatenate[Any, P], Pages[T] | Follow[T]]) -> None:
+    def __init__(self, build: Callable[Concatenate[Any, P], Pages[T] | Follow[T] | Download[T]]) -> None:
         super().__init__(build)
 
     @overload

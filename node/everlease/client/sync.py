@@ -16,11 +16,11 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
-from everlease.client.calls import Ask, Follow, Pages
+from everlease.client.calls import Ask, Upload
 from everlease.client.errors import Failure, failure_of
 from everlease.client.methods import Blocking
 from everlease.client.session import Session
-from everlease.client.talk import Connect, Give, Open, Outcome, Read, Send, Step, Wait, ask, rows_of
+from everlease.client.talk import Connect, Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
 
 T = TypeVar("T")
 
@@ -45,9 +45,9 @@ class Client(Session, Blocking):
             return grpc.insecure_channel(server, options)
         return grpc.secure_channel(server, secure, options)
 
-    def _answer(self, question: Ask[T]) -> T:
+    def _answer(self, question: Ask[T] | Upload[T]) -> T:
         hands = _Hands(self)
-        talk = ask(self.servers, question, self._limits[0], time.monotonic())
+        talk = answer_of(self.servers, question, self._limits[0], time.monotonic())
         try:
             step = next(talk)
             while True:
@@ -55,7 +55,7 @@ class Client(Session, Blocking):
         except StopIteration as done:
             return done.value
 
-    def _iterate(self, question: Pages[T] | Follow[T]) -> Iterator[T]:
+    def _iterate(self, question: Rows[T]) -> Iterator[T]:
         hands = _Hands(self)
         talk = rows_of(self.servers, question, self._limits, time.monotonic())
         try:
@@ -95,6 +95,8 @@ class _Hands:
                 grpc.channel_ready_future(client._channel(server)).result(within)
             case Send(server, call, request, within):
                 return client._call("unary_unary", server, call, request, within)
+            case Pour(server, call, messages, within):
+                return client._call("stream_unary", server, call, iter(messages), within)
             case Open(server, call, request):
                 self.let_go()
                 self._stream = client._call("unary_stream", server, call, request)

@@ -8,12 +8,12 @@ The law of this file: a question that may have been carried out is never asked t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
 
-from everlease.client.calls import Ask, Call, Follow, Pages, repeatable
+from everlease.client.calls import Ask, Call, Download, Follow, Pages, Upload, repeatable
 from everlease.client.errors import Failure, OutcomeUnknown, Unreachable
 from everlease.client.servers import Servers
 
@@ -29,6 +29,9 @@ LONGEST_PAUSE: Final = 5.0
 _NO_ANSWER: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 _MAYBE_DONE: Final = _NO_ANSWER | {"UNKNOWN", "INTERNAL"}
 _ENDED: Final = Failure("UNAVAILABLE", "the server ended the stream")
+_GO_ON: Final = frozenset({"SLOW_READER"})
+"""Reasons with which a node ends a stream that is to be opened again, there or anywhere."""
+
 _NOT_BEGUN: Final = frozenset({"JOINING"})
 """Reasons with which a node declines before it has done anything."""
 
@@ -48,6 +51,16 @@ class Send:
     server: str
     call: Call[Any]
     request: Any
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pour:
+    """Send a stream of requests, and wait so many seconds for the answer to all of them."""
+
+    server: str
+    call: Call[Any]
+    messages: Iterable[Any]
     within: float
 
 
@@ -79,7 +92,7 @@ class Wait:
     seconds: float
 
 
-Step = Connect | Send | Open | Read | Give | Wait
+Step = Connect | Send | Pour | Open | Read | Give | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +105,18 @@ class Outcome:
 
 
 Talk = Generator[Step, Outcome, T]
+Rows = Pages[T] | Follow[T] | Download[T]
+
+
+def answer_of(servers: Servers, question: Ask[T] | Upload[T], timeout: float, now: float) -> Talk[T]:
+    """One answer, from whoever gives it. Raises Unreachable, OutcomeUnknown, Refused."""
+    if isinstance(question, Upload):
+        return pour(servers, question, timeout, now)
+    return ask(servers, question, timeout, now)
 
 
 def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[T]:
-    """One answer, from whoever gives it. Raises Unreachable, OutcomeUnknown, Refused."""
+    """One answer to one request; another server is asked where that is safe."""
     call, request = question.call, question.request
     again = repeatable(call, request)
     end, failures, doubt = now + max(timeout, call.least), [], None
@@ -125,12 +146,47 @@ def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[
     raise _nobody(failures)
 
 
-def rows_of(servers: Servers, question: Pages[T] | Follow[T], limits: tuple[float, float], now: float) -> Talk[None]:
+def pour(servers: Servers, question: Upload[T], timeout: float, now: float) -> Talk[T]:
+    """The answer to a stream of requests, from the first server that is there. Raises as `ask`."""
+    failures, order = [], servers.order(now)
+    for server in order:
+        outcome = yield Connect(server, CONNECTING if len(order) > 1 else timeout)
+        if outcome.failure is None:
+            outcome = yield Pour(server, question.call, question.messages, max(timeout, question.call.least))
+            if outcome.failure is None:
+                servers.answered(server)
+                return outcome.value
+            raise _final(server, outcome.failure, None, False)
+        servers.failed(server, outcome.now)
+        failures.append((server, outcome.failure))
+    raise _nobody(failures)
+
+
+def rows_of(servers: Servers, question: Rows[T], limits: tuple[float, float], now: float) -> Talk[None]:
     """Rows, page after page or as they happen. limits: timeout for a page, patience of a stream, in seconds."""
     timeout, patience = limits
     if isinstance(question, Follow):
         return follow(servers, question, patience, now)
+    if isinstance(question, Download):
+        return download(servers, question, now)
     return list_all(servers, question, timeout, now)
+
+
+def download(servers: Servers, stream: Download[T], now: float) -> Talk[None]:
+    """Every message up to the end, of the first server that begins. Raises Unreachable where it breaks off."""
+    failures = []
+    whole: Follow[T] = Follow(stream.call, stream.request, lambda message: (message,), lambda request, message: None)
+    for server in servers.order(now):
+        outcome = yield from _one_stream(servers, server, whole, stream.request)
+        if outcome.failure is None:
+            return
+        if not _ask_another(outcome.failure, True):
+            raise outcome.failure.refusal()
+        servers.failed(server, outcome.now)
+        failures.append((server, outcome.failure))
+        if outcome.value:
+            raise Unreachable(f"{server} broke off in the middle ({outcome.failure.message}): start again")
+    raise _nobody(failures)
 
 
 def list_all(servers: Servers, listing: Pages[T], timeout: float, now: float) -> Talk[None]:
@@ -157,11 +213,12 @@ def follow(servers: Servers, stream: Follow[T], patience: float, now: float) -> 
         for server in servers.order(now):
             outcome = yield from _one_stream(servers, server, stream, request)
             failure, now = outcome.failure or _ENDED, outcome.now
-            if not _ask_another(failure, True):
+            if failure.reason not in _GO_ON and not _ask_another(failure, True):
                 raise failure.refusal()
             if outcome.value:
                 heard, pause = now, FIRST_PAUSE
-            servers.failed(server, now)
+            if failure.reason not in _GO_ON:
+                servers.failed(server, now)
             failures.append((server, failure))
         if now - heard > patience or heard == -inf:
             raise _nobody(failures)
@@ -179,8 +236,10 @@ def _one_stream(servers: Servers, server: str, stream: Follow[T], request: Any) 
         outcome = yield Read()
         if outcome.value is None:
             return Outcome(outcome.now, True, outcome.failure)
+        rows = stream.rows(outcome.value)
         stream.advance(request, outcome.value)
-        yield Give((outcome.value,))
+        if rows:
+            yield Give(rows)
 
 
 def _ask_another(failure: Failure, again: bool) -> bool:
