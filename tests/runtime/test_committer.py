@@ -47,7 +47,8 @@ class Bench:
     def submit(self, address: int, client: bytes, expected: int = 0) -> bool:
         change = grant(address, client, expected)
         now = self.time.boot()
-        return self.committer.submit(change, self.config, now, lambda outcome: self.note(address, outcome))
+        ticket = self.committer.submit(change, self.config, now, lambda outcome: self.note(address, outcome))
+        return ticket is not None
 
     def note(self, address: int, outcome: int) -> None:
         self.outcomes.append((address, outcome))
@@ -208,7 +209,8 @@ async def test_strangers_cannot_make_a_node_commit_more_offers_than_its_rate() -
     for number in range(2000):
         change = grant(number << 8, number.to_bytes(8, "big"))
         change.kind = OFFER
-        taken += bench.committer.submit(change, bench.config, bench.time.boot(), lambda _outcome: None)
+        ticket = bench.committer.submit(change, bench.config, bench.time.boot(), lambda _outcome: None)
+        taken += ticket is not None
         if number % 100 == 99:
             await settle()
     assert taken == OFFERS_PER_SECOND

@@ -11,9 +11,10 @@ from msgspec import structs
 from everlease.core.actions import Change
 from everlease.core.identity import client_bucket
 from everlease.core.model import Config
-from everlease.runtime.committer import COMMITTED, FENCED, LOST, REFUSED
+from everlease.runtime.committer import COMMITTED, FENCED, LOST, NEW, REFUSED, Ticket
 from everlease.runtime.sockets import Datagram
 from everlease.store.records import row_of
+from everlease.store.txn import Leaf
 from everlease.wire import v4
 from runtime.house import House, Weather, settle
 
@@ -82,9 +83,9 @@ class Held:
     asked: list[tuple[Change, Callable[[int], None]]] = field(default_factory=list)
     length: int = 0
 
-    def submit(self, change: Change, config: Config, started: float, done: Callable[[int], None]) -> bool:
+    def submit(self, change: Change, config: Config, started: float, done: Callable[[int], None]) -> Ticket:
         self.asked.append((change, done))
-        return True
+        return Ticket(Leaf({}, []), NEW, config.mod_revision, started, done, change)
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ async def test_a_client_is_heard_ten_times_a_second(house: House) -> None:
 async def test_a_node_that_joins_is_silent(house: House) -> None:
     house.time.boot_now += 10  # stopped
     assert await hear(house, message(v4.DISCOVER)) == []
-    assert dropped(house) == {"unavailable": 1}
+    assert dropped(house) == {"not_serving": 1}
     await house.beat(0.0)
     assert len(await hear(house, message(v4.DISCOVER))) == 1
 

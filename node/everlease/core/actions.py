@@ -23,15 +23,21 @@ OPERATIONS: Final = (
 )  # fmt: skip
 """Label values of `operation` (interfaces.md); "request" is a REQUEST in SELECTING."""
 
-RESULTS: Final = ("offer", "ack", "nak", "drop")
+UNREAD: Final = "other"
+"""Of a packet that was dropped before anybody looked at what it asks."""
+
+DROP: Final = "drop"
+RESULTS: Final = ("offer", "ack", "nak", DROP)
+"""Label values of `result`; "drop": no reply left, whatever the reason."""
 
 DROP_REASONS: Final = (
     "malformed", "not_a_request", "bootp", "stale", "not_owner", "other_server", "no_subnet", "no_address",
     "no_binding", "conflict", "overload", "unavailable", "not_fresh", "class_drop", "unknown_client", "draining",
     "disabled", "duplicate", "rate_limit", "bad_checksum", "tagged", "outgoing", "other_host", "bad_relay", "loop",
-    "too_large", "clock", "foreign", "mistimed", "done",
+    "too_large", "clock", "foreign", "mistimed", "not_serving", "done",
 )  # fmt: skip
-"""Label values of `reason`. "done" is no loss: RELEASE and DECLINE have no reply (RFC 2131 table 5)."""
+"""Label values of `reason`. "not_serving": the node is silent as a whole, and others answer. "done" is no loss: RELEASE
+and DECLINE have no reply (RFC 2131 table 5)."""
 
 
 @dataclass(slots=True)

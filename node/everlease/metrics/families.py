@@ -14,12 +14,14 @@ from prometheus_client.metrics_core import Metric
 
 from everlease import __version__
 from everlease.core.situation import BUCKETS
-from everlease.metrics.shapes import PAUSE, V4, Labels, alone, by, counter, gauge, histogram
+from everlease.metrics.grace import left
+from everlease.metrics.shapes import V4, Labels, alone, by, counter, gauge, histogram
+from everlease.metrics.store import reports, store
+from everlease.metrics.subnets import subnets
 from everlease.metrics.usage import ROW_STATES, Usages
 from everlease.runtime.counters import Histogram
 from everlease.runtime.lifeline import STATES
 from everlease.runtime.rooms import Rooms
-from everlease.store.api import ALARMS, DEFAULT_QUOTA, Report
 
 _NOWHERE: Final = CollectorRegistry()
 _LIBRARY: Final = (ProcessCollector(registry=_NOWHERE), PlatformCollector(registry=_NOWHERE), GCCollector(_NOWHERE))
@@ -31,11 +33,10 @@ def collect(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
     yield from _packets(rooms)
     yield from _commits(rooms)
     yield from _node(rooms)
-    yield from _members(rooms)
-    yield from _keeper(rooms)
+    yield from store(rooms)
     yield from _view(rooms)
     yield from _config(rooms)
-    yield from _pools(rooms, usages)
+    yield from subnets(rooms, usages)
     yield from _build(rooms)
     for collector in _LIBRARY:
         yield from collector.collect()
@@ -113,51 +114,14 @@ def _node(rooms: Rooms) -> Iterator[Metric]:
         f"Client buckets, of {BUCKETS}, that this node answers first among all eligible nodes.",
         alone(membership.buckets().get(rooms.name, 0)),
     )
+    words = "How long a client that renews keeps its address if nothing is committed from now on."
+    yield from gauge("everlease_extension_left_seconds", words, alone(left(rooms, now)))
     offset = alone(clock.wall() - clock.now())
     yield from gauge("everlease_clock_offset_seconds", "This host's wall clock less cluster time.", offset)
 
 
-def _members(rooms: Rooms) -> Iterator[Metric]:
-    up = [({"member": member}, float(rooms.store.is_up(member))) for member in rooms.store.rank()]
-    yield from gauge("everlease_store_member_up", "Whether a store member answers.", up)
-    told = _reports(rooms)
-    sizes = [({"member": member}, float(report.size)) for member, report in told.items()]
-    yield from gauge("everlease_store_size_bytes", "A member's database, as it says.", sizes)
-    config, condition = rooms.configuration.current, rooms.condition
-    quota = condition.quota or (config.cluster.store_quota if config else None) or DEFAULT_QUOTA
-    yield from gauge("everlease_store_quota_bytes", "What the smallest member's database may grow to.", alone(quota))
-    words = "Share of its quota that the fullest member's database takes, as the keeper last saw it."
-    yield from gauge("everlease_store_fullness_ratio", words, alone(condition.fullness))
-    alarms = [
-        ({"member": member, "alarm": alarm}, float(alarm in report.alarms))
-        for member, report in told.items()
-        for alarm in ALARMS
-    ]
-    yield from gauge("everlease_store_alarm", "1 while a member has raised an alarm.", alarms)
-    words = "When this node's certificate for the store ends, seconds UTC; +Inf without one."
-    yield from gauge(
-        "everlease_store_certificate_expiry_timestamp_seconds", words, alone(rooms.store.certificate_ends())
-    )
-
-
-def _keeper(rooms: Rooms) -> Iterator[Metric]:
-    condition = rooms.condition
-    yield from gauge("everlease_keeper", "1 on the node that keeps the store.", alone(float(condition.mine)))
-    acts = [({"action": action, "result": result}, count) for (action, result), count in rooms.counters.upkeep.items()]
-    yield from counter("everlease_keeper_actions", "What this node did as the store's keeper, by result.", acts)
-    words = "When the last snapshot was begun that was finished, seconds UTC; 0 where this node takes none."
-    yield from gauge("everlease_snapshot_time_seconds", words, alone(condition.snapshot.at))
-    yield from gauge("everlease_snapshot_size_bytes", "Size of that snapshot.", alone(condition.snapshot.bytes))
-
-
-def _reports(rooms: Rooms) -> dict[str, Report]:
-    """What the members said of themselves when they were probed last: nobody is asked now."""
-    told = {member: rooms.store.report(member) for member in sorted(rooms.store.rank())}
-    return {member: report for member, report in told.items() if report is not None}
-
-
 def _build(rooms: Rooms) -> Iterator[Metric]:
-    etcd = ",".join(sorted({report.version for report in _reports(rooms).values()}))
+    etcd = ",".join(sorted({report.version for report in reports(rooms).values()}))
     labels = {"version": __version__, "python": platform.python_version(), "etcd": etcd}
     yield from gauge(
         "everlease_build_info", "What runs here, and the versions of the store's members.", [(labels, 1.0)]
@@ -172,6 +136,8 @@ def _view(rooms: Rooms) -> Iterator[Metric]:
     lag = alone(rooms.clock.boot() - rooms.lifeline.echo_at)
     yield from gauge("everlease_view_lag_seconds", "Age of the echo: how old the view may be at most.", lag)
     yield from gauge("everlease_view_revision", "etcd's revision that the view has reached.", alone(view.revision))
+    words = "Leases known from before the store was put back to an older state, until the last of them has ended."
+    yield from gauge("everlease_view_ghosts", words, alone(len(view.ghosts) if view.ghosts else 0))
     words = "Records in etcd that this node could not read; the addresses of leases among them are out of use."
     yield from counter("everlease_view_unreadable_records", words, alone(view.unreadable))
     reloads = alone(max(view.loads - 1, 0))
@@ -186,17 +152,3 @@ def _config(rooms: Rooms) -> Iterator[Metric]:
     yield from gauge("everlease_config_revision", "Configuration revision that this node decides with.", revision)
     errors = alone(rooms.counters.config_errors)
     yield from counter("everlease_config_errors", "Configuration revisions that could not be loaded.", errors)
-
-
-def _pools(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
-    config = rooms.configuration.current
-    if config is None:
-        return
-    for _ in usages.prepare(config):
-        yield PAUSE
-    states = (
-        ({"subnet": str(number), **V4, "state": state}, count)
-        for number in list(config.subnets)
-        for state, count in usages.of(rooms.view, number).states()
-    )
-    yield from gauge("everlease_pool_addresses", "Addresses of a subnet by what became of them.", states)

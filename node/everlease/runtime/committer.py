@@ -48,6 +48,7 @@ class Ticket:
     """One transition that waits for its commit. started, queued: CLOCK_BOOTTIME; config: mod revision decided with.
 
     change: what it is, None for a presence or a sweep; done: told one of COMMITTED..LOST, once.
+    left: CLOCK_BOOTTIME when its (last) batch left, 0 = it has not.
     """
 
     leaf: Leaf
@@ -56,7 +57,7 @@ class Ticket:
     started: float
     done: Done
     change: Change | None = None
-    queued: float = 0.0
+    left: float = 0.0
     found: Sequence[KeyValue] = field(default_factory=tuple)
     revision: int = 0
     settled: bool = False
@@ -108,14 +109,15 @@ class Committer:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def submit(self, change: Change, config: Config, started: float, done: Done) -> bool:
-        """Commit a change that was decided on `config`; False: no room (overload), and `done` is never called."""
+    def submit(self, change: Change, config: Config, started: float, done: Done) -> Ticket | None:
+        """Commit a change that was decided on `config`; None: no room (overload), and `done` is never called."""
         rank = OFFERED if change.kind == OFFER else NEW if change.kind == GRANT else KNOWN
         if self.length >= self.room[rank] or (rank == OFFERED and not self._may_offer(started)):
-            return False
+            return None
         self._sign(change, config)
-        self.enter(Ticket(plan(self._keys, change), rank, config.mod_revision, started, done, change))
-        return True
+        ticket = Ticket(plan(self._keys, change), rank, config.mod_revision, started, done, change)
+        self.enter(ticket)
+        return ticket
 
     def _may_offer(self, now: float) -> bool:
         """One token of the bucket for committed offers, which holds a second's worth."""
@@ -133,7 +135,6 @@ class Committer:
     def enter(self, ticket: Ticket) -> None:
         """Queue a ticket, or let it wait for one that has one of its keys."""
         self.length += 1
-        ticket.queued = self._boot()
         self._admit(ticket)
 
     def _admit(self, ticket: Ticket) -> None:
@@ -219,14 +220,12 @@ class Committer:
 
     async def _carry(self, load: Load) -> None:
         sent, tickets = self._boot(), load.tickets
-        queue = self._counters.phases["queue"]
         for ticket in tickets:
-            queue.observe(sent - ticket.queued)
+            ticket.left = sent
         self._counters.batch_size.observe(len(tickets))
         started = min(ticket.started for ticket in tickets)
         try:
             result = await self._carrier.carry(lambda: self._request(load), started)
-            self._counters.phases["commit"].observe(self._boot() - sent)
             await self._conclude(tickets, result, sent)
         except BadRequest:
             await self._split(load)

@@ -65,15 +65,17 @@ class Counters:
     """Everything that one node counts. Written by the runtime's rooms, read by the edges; all of it on one loop.
 
     received, sent: by operation; dropped: by reason; durations: by (operation, result), kernel receive to reply sent;
-    phases: by phase; commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
+    phases: by phase; changes: bindings changed for their clients, by (subnet, kind of change); relayed: those of
+    clients behind relays, by subnet; backed_up_at: when the last backup taken through this node was begun, seconds UTC;
+    commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
     pings: addresses probed before an offer, by result; upkeep: what the keeper did, by (action, result);
     unsent: replies that the kernel refused, by reason; config_errors: revisions that could not be loaded; log_lost: log
     lines dropped because nobody read them.
     """
 
     __slots__ = (
-        "batch_size", "commits", "config_errors", "conflicts", "dropped", "durations", "hedges", "log_lost", "phases",
-        "pings", "received", "sent", "swept", "takeovers", "unsent",
+        "backed_up_at", "batch_size", "changes", "commits", "config_errors", "conflicts", "dropped", "durations",
+        "hedges", "log_lost", "phases", "pings", "received", "relayed", "sent", "swept", "takeovers", "unsent",
         "upkeep",
     )  # fmt: skip
 
@@ -90,10 +92,19 @@ class Counters:
         self.takeovers: dict[tuple[str, str], int] = {}
         self.pings = dict.fromkeys(PINGS, 0)
         self.upkeep = {(action, result): 0 for action in UPKEEP for result in UPKEEP_RESULTS}
+        self.changes: dict[tuple[int, int], int] = {}
+        self.relayed: dict[int, int] = {}
+        self.backed_up_at = 0.0
         self.conflicts = 0
         self.config_errors = 0
         self.log_lost = 0
         self.swept = 0
+
+    def changed(self, subnet: int, kind: int, *, relayed: bool) -> None:
+        """Count one binding that was changed. kind: of core.actions."""
+        self.changes[subnet, kind] = self.changes.get((subnet, kind), 0) + 1
+        if relayed:
+            self.relayed[subnet] = self.relayed.get(subnet, 0) + 1
 
     def know_members(self, members: Iterable[str]) -> None:
         """The store's members as they are configured: their counters begin at zero."""

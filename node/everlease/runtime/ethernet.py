@@ -56,6 +56,7 @@ class LinkEndpoint:
 
     def __init__(self, label: str, info: InterfaceInfo, udp: UdpEndpoint) -> None:
         self.label: str | None = label
+        self._tally = udp.tally
         self.dropped = udp.dropped
         self.unsent = udp.unsent
         self._clock = ReceiveClock()
@@ -93,7 +94,7 @@ class LinkEndpoint:
                 break
             read = _read(frame, ancillary, flags, origin[2])
             if isinstance(read, str):
-                self.dropped[read] += 1
+                self._tally.drop(read)
                 continue
             data, source, port, destination, stamp = read
             at = clock.convert(stamp) if stamp else clock.now

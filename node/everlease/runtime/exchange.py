@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Destination, Reply
+from everlease.core.actions import DROP, TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Destination, Reply
 from everlease.core.model import Config
 from everlease.core.situation import Peers
+from everlease.runtime.committer import Ticket
+from everlease.runtime.counters import Counters
 from everlease.runtime.sockets import Datagram, Endpoint
 from everlease.wire.v4 import Packet
 
@@ -30,6 +32,8 @@ class Exchange:
     local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its
     change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on;
     asked_at: CLOCK_BOOTTIME of the first copy, where this is another one.
+    marked: CLOCK_BOOTTIME until which its time is accounted for; deciding, queued, committing: seconds spent so far, by
+    phase; ticket: its change in the committer, also after it was settled.
     """
 
     endpoint: Endpoint
@@ -43,6 +47,40 @@ class Exchange:
     refused: int = 0
     commit: Commit | None = None
     asked_at: float = 0.0
+    marked: float = 0.0
+    deciding: float = 0.0
+    queued: float = 0.0
+    committing: float = 0.0
+    ticket: Ticket | None = None
+
+    def decided(self, now: float) -> None:
+        """The time since the last mark went into a decision."""
+        self.deciding += now - self.marked
+        self.marked = now
+
+    def settled(self, now: float) -> None:
+        """The time since the last mark went by in the committer: until its batch left, and in etcd."""
+        left = self.ticket.left if self.ticket else 0.0
+        left = left or now  # it never left
+        self.queued += left - self.marked
+        self.committing += now - left
+        self.marked = now
+
+
+def account(counters: Counters, exchange: Exchange, operation: str, result: str, now: float) -> None:
+    """Count how long an exchange took, and its parts, which add up to the whole. now: CLOCK_BOOTTIME at its end.
+
+    What was not committed has no `queue` and no `commit`, what got no reply no `send`.
+    """
+    phases, received_at = counters.phases, exchange.datagram.received_at
+    phases["socket"].observe(exchange.started - received_at)
+    phases["decide"].observe(exchange.deciding)
+    if exchange.ticket is not None:
+        phases["queue"].observe(exchange.queued)
+        phases["commit"].observe(exchange.committing)
+    if result != DROP:
+        phases["send"].observe(now - exchange.marked)
+    counters.durations[operation, result].observe(now - received_at)
 
 
 def leave(endpoint: Endpoint, reply: Reply, own: int) -> bool:

@@ -58,7 +58,7 @@ class Gate:
         if self.closed:
             return "draining"
         if not self._lifeline.ready() and self._lifeline.state != DRAINING:
-            return "unavailable"
+            return "not_serving"
         if age > SHED_DISCOVER or self.queue > QUEUE_FOR_DISCOVER:
             self._behind_until = now + BEHIND
             if _is_shed(datagram.data, age):

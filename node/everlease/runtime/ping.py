@@ -30,7 +30,7 @@ class Desk:
     situation: Callable[[Exchange, float], Situation]
     send: Callable[[Exchange, Reply], None]
     again: Callable[[Exchange, float], None]
-    drop: Callable[[str], None]
+    drop: Callable[[Exchange, str, str], None]
 
 
 class PingChecks:
@@ -51,7 +51,7 @@ class PingChecks:
         place = (endpoint.index, held.address)
         outcome = self.probes.ask(place, source, check, lambda answered: self._end(exchange, reply, answered))
         if outcome == CROWDED:
-            self._desk.drop("duplicate")
+            self._desk.drop(exchange, reply.operation, "duplicate")
             return True
         if outcome != WAITING:
             self._rooms.counters.pings[outcome] += 1
@@ -60,8 +60,10 @@ class PingChecks:
         return True
 
     def _end(self, exchange: Exchange, reply: Reply, answered: bool) -> None:
-        if self._boot() - exchange.started > PATIENCE:
-            self._desk.drop("unavailable")
+        now = self._boot()
+        exchange.decided(now)  # the echo was waited for to decide
+        if now - exchange.started > PATIENCE:
+            self._desk.drop(exchange, reply.operation, "unavailable")
         elif answered and not self._is_client(exchange, reply):
             self._conflict(exchange, reply)
         else:
@@ -88,21 +90,26 @@ class PingChecks:
         committed = change
 
         def settled(outcome: int) -> None:
-            self._settled(exchange, committed, outcome)
+            self._settled(exchange, reply.operation, committed, outcome)
 
-        if not rooms.committer.submit(change, exchange.config, now, settled):
-            self._desk.drop("overload")
+        ticket = rooms.committer.submit(change, exchange.config, now, settled)
+        if ticket is not None:
+            exchange.ticket = ticket
+        else:
+            self._desk.drop(exchange, reply.operation, "overload")
 
-    def _settled(self, exchange: Exchange, change: Change, outcome: int) -> None:
+    def _settled(self, exchange: Exchange, operation: str, change: Change, outcome: int) -> None:
+        now = self._boot()
+        exchange.settled(now)
         if outcome == COMMITTED:
             self._rooms.counters.pings[IN_USE] += 1
             logs.get().warning(
                 "address in use", address=dotted(change.address), subnet=change.subnet, space=change.space
             )
-        if outcome == LOST or self._boot() - exchange.started > PATIENCE:
-            self._desk.drop("unavailable")
+        if outcome == LOST or now - exchange.started > PATIENCE:
+            self._desk.drop(exchange, operation, "unavailable")
         else:
-            self._desk.again(exchange, self._boot())
+            self._desk.again(exchange, now)
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from everlease.core.actions import DECLINE, GRANT, RELEASE, Action, Change, Commit, Reply
+from everlease.core.actions import DECLINE, DROP, GRANT, RELEASE, RENEW, UNREAD, Action, Change, Commit, Reply
 from everlease.core.heard import Heard, kind_of
 from everlease.core.identity import heard_key
 from everlease.core.select import accepts_relay
@@ -18,7 +18,7 @@ from everlease.core.v4 import decide
 from everlease.errors import WireError
 from everlease.runtime.carrier import PATIENCE
 from everlease.runtime.committer import COMMITTED, FENCED, LOST
-from everlease.runtime.exchange import Exchange, Options, leave, local_address
+from everlease.runtime.exchange import Exchange, Options, account, leave, local_address
 from everlease.runtime.gate import Gate
 from everlease.runtime.ledger import Ledger
 from everlease.runtime.lifeline import EXTENDING
@@ -30,6 +30,9 @@ from everlease.wire.v4 import parse
 
 DRAIN: Final = 32
 """Packets per wake-up of a socket: 30 us for a DISCOVER, 50 us for a REQUEST; then the others have their turn."""
+
+PROMISES: Final = (GRANT, RENEW, RELEASE, DECLINE)
+"""Kinds of change that make or end what a client was promised."""
 
 DECISIONS: Final = 3
 """A refused change is decided again at most twice: by then somebody else is being served from the same address."""
@@ -67,15 +70,15 @@ class Responder:
         now = self._boot()
         self._rooms.lifeline.beat(now)
         self.gate.queue = self._rooms.committer.length
-        socket = self._counters.phases["socket"]
         for datagram in endpoint.receive(DRAIN):
-            socket.observe(now - datagram.received_at)
             refusal = self.gate.refuses(datagram, now) or self._receive(endpoint, datagram)
             if refusal:
-                self._drop(refusal)
+                self._counters.received[UNREAD] += 1
+                self._counters.dropped[refusal] += 1
 
     def _receive(self, endpoint: Endpoint, datagram: Datagram) -> str:
         """Parse and decide; returns why not, or ""."""
+        now = self._boot()
         local = local_address(endpoint, datagram)
         config = self._rooms.configuration.current
         if config is None or not (local or self._options.server_identifier):
@@ -84,7 +87,7 @@ class Responder:
             packet = parse(datagram.data)
         except WireError as error:
             return error.reason
-        now, relay, link = self._boot(), packet.giaddr, endpoint.label or ""
+        relay, link = packet.giaddr, endpoint.label or ""
         if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
             self._membership.hear_relay(relay, now)
         # What came to this node alone (a renewal) says nothing of what the others heard.
@@ -94,6 +97,7 @@ class Responder:
             copies = 2  # everybody's answer to everybody is no help against a flood
         peers = self._membership.peers(link, relay)
         exchange = Exchange(endpoint, datagram, packet, local, copies, config, peers, now)
+        exchange.marked = now
         if copies > 1:
             exchange.asked_at = self._heard.first_at(heard_key(packet), relay or link, kind_of(packet))
         operation = self._decide(exchange, now)
@@ -102,7 +106,7 @@ class Responder:
 
     def _decide(self, exchange: Exchange, now: float) -> str:
         action = decide(exchange.packet, self._situation(exchange, now))
-        self._counters.phases["decide"].observe(self._boot() - now)
+        exchange.decided(self._boot())
         self._perform(exchange, action)
         return action.operation
 
@@ -125,13 +129,13 @@ class Responder:
         else:
             if action.declined is not None:
                 self._rooms.offers.forget(*action.declined)
-            self._drop(action.reason)
+            self._drop(exchange, action.operation, action.reason)
 
     def _commit(self, exchange: Exchange, commit: Commit) -> None:
         change = commit.change
         mark = (change.space, change.client, change.kind, change.address)
         if mark in self._in_flight:
-            self._drop("duplicate")
+            self._drop(exchange, commit.operation, "duplicate")
             return
         exchange.commit = commit
 
@@ -141,25 +145,28 @@ class Responder:
                 self._let_go(commit.then)
             self._settled(exchange, commit, outcome)
 
-        if self._rooms.committer.submit(change, exchange.config, exchange.started, settled):
+        ticket = self._rooms.committer.submit(change, exchange.config, exchange.started, settled)
+        if ticket is not None:
+            exchange.ticket = ticket
             self._in_flight.add(mark)
             self._hold(commit.then)  # already now: the next packet of this wake-up must not be offered it as well
         else:
-            self._drop("overload")
+            self._drop(exchange, commit.operation, "overload")
 
     def _settled(self, exchange: Exchange, commit: Commit, outcome: int) -> None:
         now = self._boot()
+        exchange.settled(now)
         if outcome == LOST or now - exchange.started > PATIENCE:
-            self._drop("unavailable")
+            self._drop(exchange, commit.operation, "unavailable")
         elif outcome == COMMITTED:
             self._committed(exchange, commit)
         elif self._is_overtaken(commit.change):
-            self._drop("conflict")
+            self._drop(exchange, commit.operation, "conflict")
         elif outcome == FENCED or exchange.refused < DECISIONS - 1:
             exchange.refused += outcome != FENCED
             self._decide_again(exchange, now)
         else:
-            self._drop("conflict")
+            self._drop(exchange, commit.operation, "conflict")
 
     def _is_overtaken(self, change: Change) -> bool:
         """Whether its client has been served by another node since: what it asked for then it does not want any more.
@@ -176,10 +183,12 @@ class Responder:
     def _committed(self, exchange: Exchange, commit: Commit) -> None:
         change = commit.change
         self._rescues.committed(change, exchange)
+        if change.kind in PROMISES:
+            self._counters.changed(change.subnet, change.kind, relayed=exchange.packet.giaddr != 0)
         if change.kind == GRANT:
             self._rooms.offers.forget(change.space, change.client)
         if commit.then is None:
-            self._drop("done")
+            self._drop(exchange, commit.operation, "done")
         else:
             self._send(exchange, commit.then)
 
@@ -194,15 +203,14 @@ class Responder:
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         if reply.ping is not None and self.ping_checks.hold_back(exchange, reply):
             return
-        before = self._boot()
         if leave(exchange.endpoint, reply, exchange.local):
             after = self._boot()
             self._counters.sent[reply.operation] += 1
-            self._counters.phases["send"].observe(after - before)
-            taken = after - exchange.datagram.received_at
-            self._counters.durations[reply.operation, reply.result].observe(taken)
+            account(self._counters, exchange, reply.operation, reply.result, after)
             if self.ledger is not None and reply.result == "ack":
                 self.ledger.acknowledged(exchange, reply.payload, reply.operation, after)
+        else:
+            account(self._counters, exchange, reply.operation, DROP, exchange.marked)
         self._hold(reply)
         if reply.hold is not None:
             self._rescues.offered(reply.hold.client, exchange)
@@ -218,5 +226,6 @@ class Responder:
             if offers.of(held.space, held.client, self._rooms.clock.now()) is held:
                 offers.forget(held.space, held.client)
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, exchange: Exchange, operation: str, reason: str) -> None:
         self._counters.dropped[reason] += 1
+        account(self._counters, exchange, operation, DROP, exchange.marked)

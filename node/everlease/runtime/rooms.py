@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from everlease.runtime.condition import StoreCondition
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Rooms:
     """One node's parts. `lifeline` holds the node's state (joining, serving, ...) and its reason.
 
-    `condition` is the store's, in the keeper's words.
+    `condition` is the store's, in the keeper's words; certificates: when those of the edges end, seconds UTC, by use.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Rooms:
     responder: Responder
     lifeline: Lifeline
     condition: StoreCondition = field(default_factory=StoreCondition)
+    certificates: dict[str, float] = field(default_factory=lambda: {"admin": inf})

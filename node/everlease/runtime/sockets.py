@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from struct import Struct
 from typing import Final, Protocol
 
+from everlease.core.actions import UNREAD
 from everlease.errors import ConfigError
 
 # The longest message that wire accepts, with an IP header with options and Ethernet and UDP headers around it.
@@ -201,10 +202,19 @@ UNSENT: Final = (*dict.fromkeys(_SEND_REASONS.values()), "no_link", "other")
 
 @dataclass(slots=True)
 class Tally:
-    """What a node's sockets count by reason. dropped: before anybody parses; unsent: refused by the kernel."""
+    """What a node's sockets count. By reason, dropped: before anybody parses; unsent: refused by the kernel.
+
+    received: by operation, the dropped ones under `UNREAD`.
+    """
 
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     unsent: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=lambda: {UNREAD: 0})
+
+    def drop(self, reason: str) -> None:
+        """Count a packet that nobody will parse."""
+        self.received[UNREAD] += 1
+        self.dropped[reason] += 1
 
 
 def count_unsent(unsent: dict[str, int], error: OSError) -> None:

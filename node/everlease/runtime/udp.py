@@ -42,7 +42,7 @@ class _UdpSocket:
 
     def __init__(self, sock: socket.socket, tally: Tally | None, bound: int = 0) -> None:
         tally = tally or Tally()
-        self.dropped, self.unsent = tally.dropped, tally.unsent
+        self.tally, self.dropped, self.unsent = tally, tally.dropped, tally.unsent
         self._socket = sock
         self._bound = bound  # what the kernel sends from unless told otherwise; 0 = what the route says
         self._clock = ReceiveClock()
@@ -64,7 +64,7 @@ class _UdpSocket:
             except OSError:  # an ICMP error about something we sent: it is cleared by being read
                 continue
             if flags & _TRUNCATED:
-                self.dropped["too_large"] += 1
+                self.tally.drop("too_large")
                 continue
             at, destination = clock.now, 0
             for level, name, value in ancillary:
