@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from admin.papers import authority, leaf
 from everlease.admin import server
 from everlease.admin.access import Papers
 from everlease.client import Client, Credentials, Unreachable
 from everlease.errors import ConfigError
 from everlease.runtime.rooms import Rooms
-
-
-def openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-
-def authority(folder: Path, name: str) -> None:
-    """A key and a certificate that signs others."""
-    subject = ("-subj", f"/CN={name}", "-days", "2", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    openssl(folder, "req", "-x509", *subject, "-keyout", f"{name}.key", "-out", f"{name}.pem")
-
-
-def leaf(folder: Path, name: str, signer: str) -> None:
-    """A key and a certificate for 127.0.0.1, signed."""
-    new = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    openssl(folder, "req", *new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
-    signing = ("-CA", f"{signer}.pem", "-CAkey", f"{signer}.key", "-CAcreateserial", "-extfile", "san", "-days", "2")
-    openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.pem")
 
 
 @pytest.fixture(scope="module")

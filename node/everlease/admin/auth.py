@@ -35,7 +35,7 @@ class Role(IntEnum):
 
 
 _BY_ROLE: Final = {
-    Role.ANYBODY: ("grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", "grpc.health.v1.Health/List"),
+    Role.ANYBODY: ("grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"),
     Role.VIEWER: (
         "everlease.admin.v1.LeaseService/ListLeases",
         "everlease.admin.v1.LeaseService/GetLease",
@@ -73,6 +73,8 @@ _BY_ROLE: Final = {
         "everlease.admin.v1.ConfigService/RollbackConfig",
         "everlease.admin.v1.BackupService/SaveBackup",  # it reads everything, in one piece
         "everlease.admin.v1.BackupService/RestoreBackup",
+        "everlease.admin.v1.BackupService/EndRecovery",
+        "everlease.admin.v1.BackupService/DisarmAlarm",
         "everlease.admin.v1.BackupService/SaveSnapshot",
     ),
 }

@@ -101,12 +101,13 @@ class Guard(grpc.aio.ServerInterceptor):
 
 async def _request(handler: Any, octets: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
     """The one message of a call, or the stream of them. Raises DecodeError."""
+    decode = handler.request_deserializer or bytes
     if handler.request_streaming:
-        return _decoded(handler.request_deserializer, octets)
+        return _decoded(decode, octets)
     only = await context.read()
     if only is grpc.aio.EOF:
         raise DecodeError(_NO_MESSAGE)
-    return handler.request_deserializer(only)
+    return decode(only)
 
 
 async def _decoded(decode: Callable[[bytes], Any], octets: AsyncIterator[bytes]) -> AsyncIterator[Any]:
