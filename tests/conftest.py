@@ -19,6 +19,16 @@ from lab.scope import EtcdScope
 _scopes = itertools.count(1)
 
 
+MACHINE = {"root", "etcd", "lab", "etcd_single", "etcd_cluster", "start_etcd"}
+"""Markers and fixtures of tests that start processes, make networks, and mind how long that takes."""
+
+
+def pytest_itemcollected(item: pytest.Function) -> None:
+    """With two workers (`-n 2 --dist loadgroup`) one has all that wants the machine, the other the pure tests."""
+    if MACHINE & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
+        item.add_marker(pytest.mark.xdist_group("machine"))
+
+
 @pytest.fixture(scope="session")
 def etcd_single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     """One member for the whole session."""

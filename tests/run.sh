@@ -108,7 +108,7 @@ run_everything() {
     "check_$part" || failed+=("$part")
   done
   heading "tests"
-  run_pytest -m 'not slow' --durations=10 tests || failed+=("tests")
+  run_pytest -n 2 --dist loadgroup -m 'not slow' --durations=10 tests || failed+=("tests")
   [ ${#failed[@]} -eq 0 ] || { say "failed: ${failed[*]}"; return 1; }
 }
 
