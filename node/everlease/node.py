@@ -317,6 +317,7 @@ def _furnish(settings: Settings, host: Host, counters: Counters) -> Rooms:
         committer=committer,
         responder=responder,
         lifeline=lifeline,
+        upkeep=host.upkeep,
     )
     responder.enter(rooms)
     responder.ledger = Ledger(view) if settings.log_leases else None

@@ -239,12 +239,38 @@ def test_after_a_rollback_an_address_without_a_record_is_not_given_out() -> None
     assert nak.message_type == v4.NAK
 
 
-def test_after_a_rollback_an_address_with_a_past_record_is_given_out() -> None:
+def test_after_a_rollback_an_address_with_a_past_record_is_given_out_by_who_remembers_what_was_before() -> None:
     node = world()
     bind(node, 2, A, state=RELEASED)
-    offer = node.answer(message(v4.DISCOVER, requested=A), restored={})
+    offer = node.answer(message(v4.DISCOVER, requested=A), restored={("default", ip(B)): ghost(3)})
     assert isinstance(offer, v4.Packet)
     assert offer.yiaddr == ip(A)
+    assert node.answer(message(v4.DISCOVER, requested=A), restored={}) == "no_address"
+
+
+@pytest.mark.parametrize("fields", [{"requested": A}, {"ciaddr": A}])
+def test_after_a_restore_who_asks_for_an_address_whose_record_has_ended_gets_it(fields: dict[str, str]) -> None:
+    node = world()
+    bind(node, 2, A, state=RELEASED)
+    assert told(node.answer(message(v4.REQUEST, **fields), restored={})) == 3600
+    assert node.truth.leases["default", ip(A)][0].client == key(1)
+
+
+def test_after_a_restore_a_live_record_serves_its_client_and_keeps_everybody_else_off() -> None:
+    node = world()
+    bind(node, 2, A)
+    assert node.answer(message(v4.REQUEST, requested=A), restored={}) == "no_binding"
+    offer = node.answer(message(v4.DISCOVER, 2), restored={})
+    assert isinstance(offer, v4.Packet)
+    assert offer.yiaddr == ip(A)
+
+
+def test_after_a_restore_a_client_that_has_moved_since_is_believed_and_its_old_address_is_nobodys() -> None:
+    node = world()
+    bind(node, 1, A)
+    assert told(node.answer(message(v4.REQUEST, requested=B), restored={})) == 3600
+    assert node.truth.leases["default", ip(A)][0].state == RELEASED
+    assert node.answer(message(v4.DISCOVER, 2, requested=A), restored={}) == "no_address"
 
 
 @pytest.mark.parametrize("fields", [{"requested": A}, {"ciaddr": A}])

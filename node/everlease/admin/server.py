@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from everlease.admin.access import Doorkeeper, Papers, is_loopback
 from everlease.admin.audit import Trail
 from everlease.admin.cluster import ClusterService
+from everlease.admin.backup import BackupService
 from everlease.admin.config import ConfigService
 from everlease.admin.explain import ExplainService
 from everlease.admin.guard import Guard
@@ -25,6 +26,8 @@ from everlease.admin.subnets import SubnetService
 from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import (
     cluster_service_pb2,
+    backup_service_pb2,
+    backup_service_pb2_grpc,
     cluster_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
@@ -63,6 +66,7 @@ _SERVICES: Final = tuple(
         (config_service_pb2, "ConfigService"),
         (cluster_service_pb2, "ClusterService"),
         (explain_service_pb2, "ExplainService"),
+        (backup_service_pb2, "BackupService"),
     )
 )
 _NO_PAPERS: Final = Papers()
@@ -114,6 +118,7 @@ def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
     cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterService(rooms), server)
     explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(rooms), server)
 
+    backup_service_pb2_grpc.add_BackupServiceServicer_to_server(BackupService(rooms), server)
 
 def _bind(server: grpc.aio.Server, address: str, tls: grpc.ServerCredentials | None) -> int:
     _try(address)

@@ -125,8 +125,9 @@ def entitlement(query: Query, subnet: Subnet, address: int) -> Entitlement | Non
 def availability(query: Query, address: int, *, claimed: bool = False) -> int:
     """Whether nobody else has an address, one of TAKEN..UNTOUCHED.
 
-    claimed: the client asks for it by renew, rebind or INIT-REBOOT; after a rollback of the store an address without a
-    record goes to nobody else, and the ghosts of the old view are respected.
+    claimed: the client asks for it by renew, rebind or INIT-REBOOT; after a rollback of the store, or the restore of a
+    backup, an address without a record goes to nobody else, and the ghosts of the old view are respected. Where there
+    are none, one whose record has ended goes to nobody else either: another may have followed, which is lost.
     """
     situation = query.situation
     space = query.space
@@ -137,7 +138,8 @@ def availability(query: Query, address: int, *, claimed: bool = False) -> int:
     if situation.restored is not None:
         ghost = situation.restored.get((space, address))
         if ghost is None:
-            if row is None and not claimed:
+            promised = row is not None and row.client == query.client and is_active(row, situation.now)
+            if not (claimed or promised) and (row is None or not situation.restored):
                 return TAKEN
         elif ghost.client != query.client and not is_reusable(ghost, situation.reuse_now, margin):
             return TAKEN

@@ -74,7 +74,7 @@ def _confirm(query: Query, address: int) -> Action:
     if _is_refuted(query, subnet, address, row, right):
         return _nak(query, address, subnet, NOT_YOURS)
     policy = policy_of(query, subnet, None, query.reservation(subnet)).policy
-    if policy.authoritative:
+    if policy.authoritative and query.situation.restored is None:
         return _nak(query, address, subnet, UNKNOWN)
     return Drop("no_binding", query.operation)
 
@@ -90,15 +90,17 @@ def _drained(query: Query) -> Drop:
 
 def _has_claim(query: Query, address: int, row: Row | None, right: Entitlement) -> bool:
     """Whether a client that says "this is mine" is believed: by its record, by its reservation, or after a rollback of
-    the store, when records are known to be missing. Never while it has another binding (a replayed message)."""
-    if holds(query, row) and query.situation.restored is None:
+    the store, when records are known to be missing or old, by its word. Else never while it has another binding (a
+    replayed message); after a rollback it gives that one up, and nobody gets it who does not ask for it."""
+    situation = query.situation
+    if holds(query, row) and situation.restored is None:
         return True
     state = availability(query, address, claimed=True)
-    if state == TAKEN or _is_bound_elsewhere(query, address):
+    if state == TAKEN or situation.restored is not None:
+        return state != TAKEN
+    if _is_bound_elsewhere(query, address):
         return False
-    if state == OWN or (right.reservation is not None and right.reservation.address == address):
-        return True
-    return query.situation.restored is not None and row is None
+    return state == OWN or (right.reservation is not None and right.reservation.address == address)
 
 
 def _is_bound_elsewhere(query: Query, address: int) -> bool:
@@ -108,6 +110,9 @@ def _is_bound_elsewhere(query: Query, address: int) -> bool:
 
 def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, right: Entitlement | None) -> bool:
     """Whether the cluster knows that the client's notion is wrong: the address is another's, or its own is another."""
+    restored = query.situation.restored
+    if restored is not None and (query.space, address) not in restored:
+        return False  # what is on record may be older than what the client was told
     if reservation_at(query, subnet, address) is not None and right is None:
         return True
     if row is not None:

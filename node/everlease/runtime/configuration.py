@@ -33,14 +33,18 @@ class Configuration:
     """current: what decisions are made on, None = nothing yet. seen: mod revision of the newest one, 0 = none.
 
     error: why `seen` is not what is current, "" = it is, or is being compiled. switched: called after each change of
-    `current`, `seen` or `error`. aside: where documents are compiled.
+    `current`, `seen` or `error`. aside: where documents are compiled. recover_until: until when a restored backup makes
+    that unrecorded addresses are somebody's (cluster time), 0 = there is none; on_recovery: called with it, before
+    anything is decided on the revision that says so.
     """
 
     def __init__(self, store: Store, keys: Keys, counters: Counters, aside: Aside | None = None) -> None:
         self.current: Config | None = None
         self.seen = 0
         self.error = ""
+        self.recover_until = 0.0
         self.switched: Callable[[], None] = lambda: None
+        self.on_recovery: Callable[[float], None] = lambda _until: None
         self.documents = Documents(store, keys)
         self._counters = counters
         self._aside = aside or Aside()
@@ -99,6 +103,8 @@ class Configuration:
         else:
             self._retire(self.current)
             self.current, self.error = config, ""
+            self.recover_until = current.recover_until
+            self.on_recovery(current.recover_until)
             logs.get().info("configuration in force", revision=config.revision)
         self.switched()
 

@@ -4,6 +4,7 @@ The law of this file: a promise outlives the store's memory of it. The view from
 they were promised is written back where it is absent, and until the longest lifetime has passed an address without a
 record goes only to a client that asks for that very address (`core.situation`, `restored`). Who was not there, or has
 forgotten it by a restart, learns from the others' presence until when; only if all are restarted does nobody know.
+A restored backup is lived down in the same way, without ghosts: `config/current` says until when, to everybody.
 """
 
 from __future__ import annotations
@@ -34,8 +35,15 @@ class Restorer:
         self._loaded = loaded
         self._lifetime = lifetime
         self._news = asyncio.Event()
-        self.until = 0.0
+        self._rollback = self._order = 0.0
         rooms.membership.on_restored = self.told
+        rooms.configuration.on_recovery = self.ordered
+        self.ordered(rooms.configuration.recover_until)
+
+    @property
+    def until(self) -> float:
+        """When all of it is over, by CLOCK_BOOTTIME."""
+        return max(self._rollback, self._order)
 
     def doubt(self) -> None:
         """The store went back in time, and the view does not know it yet: nobody is served, and no change leaves."""
@@ -61,11 +69,23 @@ class Restorer:
                 logs.get().warning("another node tells that the store went back in time", seconds=round(until - now))
             self._live_down(until)
 
+    def ordered(self, until: float) -> None:
+        """A backup was restored: unrecorded addresses may be somebody's until then (cluster time; 0 = not any more)."""
+        rooms, before = self._rooms, self._order
+        now = rooms.clock.boot()
+        self._order = until - rooms.clock.later if until else 0.0
+        if self._order > now and rooms.view.ghosts is None:
+            rooms.view.ghosts = Ghosts({})
+            logs.get().warning("a backup was restored; it is being lived down", seconds=round(self._order - now))
+        elif before > now > self.until:
+            self._end()
+        self._news.set()
+
     def _longest(self) -> float:
         return self._lifetime() + MAX_GRACE
 
     def _live_down(self, until: float) -> None:
-        self.until = until
+        self._rollback = until
         self._rooms.membership.restored = self._rooms.clock.wall_of(until)
         self._news.set()
 
@@ -79,10 +99,13 @@ class Restorer:
             await self.write_back()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self.until - self._rooms.clock.boot())
-            if not self._news.is_set():
-                self._rooms.view.ghosts = None
-                self._rooms.membership.restored = 0.0
-                logs.get().info("the rollback has been lived down")
+            if not self._news.is_set() and self._rooms.view.ghosts is not None:
+                self._end()
+
+    def _end(self) -> None:
+        self._rooms.view.ghosts = None
+        self._rooms.membership.restored = 0.0
+        logs.get().info("it has been lived down")
 
     async def write_back(self) -> None:
         """Commit again what the ghosts were promised, in slices."""

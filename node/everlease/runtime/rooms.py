@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from everlease.store.api import Store
     from everlease.store.keys import Keys
     from everlease.store.view import View
+    from everlease.store.upkeep import Upkeep
 
 
 @dataclass(slots=True)
@@ -43,3 +44,5 @@ class Rooms:
     lifeline: Lifeline
     condition: StoreCondition = field(default_factory=StoreCondition)
     certificates: dict[str, float] = field(default_factory=lambda: {"admin": inf})
+    upkeep: Upkeep | None = None
+    feed: Feed = field(default_factory=Feed)

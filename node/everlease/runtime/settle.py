@@ -50,12 +50,8 @@ class Settlement:
         rooms.lifeline.told.append(lambda _state, _reason: pulse.hurry())
 
     def prefixes(self) -> list[tuple[str, int, int]]:
-        """What the loader needs to know of the configuration: (space, first, last) of each subnet."""
-        config = self._rooms.configuration.current
-        return [
-            (subnet.space, subnet.prefix, subnet.prefix | (0xFFFFFFFF >> subnet.length if subnet.length < 32 else 0))
-            for subnet in (config.subnets.values() if config else ())
-        ]
+        """What the loader needs to know of the configuration."""
+        return prefixes_of(self._rooms.configuration.current)
 
     def lacks(self) -> str:
         """What this node cannot begin without, "" = nothing."""
@@ -129,3 +125,11 @@ class Settlement:
             if not committer.length:
                 return
             await asyncio.sleep(POLL)
+
+
+def prefixes_of(config: Config | None) -> list[tuple[str, int, int]]:
+    """(space, first address, last address) of each subnet."""
+    return [
+        (subnet.space, subnet.prefix, subnet.prefix | (0xFFFFFFFF >> subnet.length if subnet.length < 32 else 0))
+        for subnet in (config.subnets.values() if config else ())
+    ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -40,9 +42,11 @@ class Conflict(StoreError):
 class Documents:
     """Configuration documents of one cluster. Every method may raise Unavailable."""
 
-    def __init__(self, store: Store, keys: Keys) -> None:
+    def __init__(self, store: Store, keys: Keys, also: Mapping[bytes, int] = MappingProxyType({})) -> None:
+        """also: keys, and the mod revisions that they must have when a document is put in force."""
         self._store = store
         self._keys = keys
+        self._also = also
 
     async def current(self) -> tuple[Current | None, int]:
         """(the revision in force or None, mod revision of `config/current` or 0); UNREADABLE for a broken record."""
@@ -78,9 +82,9 @@ class Documents:
         parts, digest = await asyncio.to_thread(_packed, text)
         after = msgspec.structs.replace(record, chunks=len(parts), digest=digest)
         before, mod_revision = await self.current()
-        if before is not None or not await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
-            raise Conflict(before.revision if before is not None else 0)
-        return after
+        if before is None and await self._put_in_force(await self._put_chunks(after, mod_revision, parts), after):
+            return after
+        raise Conflict(before.revision if before is not None else 0)
 
     async def recover(self, until: float) -> Current:
         """Say with the revision in force until when a recovery lasts (cluster time; 0 = it is over). Raises Conflict.
@@ -104,7 +108,7 @@ class Documents:
 
     async def _put_chunks(self, after: Current, mod_revision: int, parts: list[bytes]) -> Leaf:
         """Write the chunks; the transaction that is still to come, which compares every one of them."""
-        leaf = Leaf({self._keys.config_current: mod_revision})
+        leaf = Leaf({self._keys.config_current: mod_revision, **self._also})
         for number, part in enumerate(parts):
             key = self._keys.config_chunk(after.revision, number)
             leaf.expect[key] = await self._put(key, part, mod_revision)
@@ -133,15 +137,19 @@ class Documents:
         """The text of a revision, as it was written. Raises BadRecord if it is not there, or not whole."""
         if not revision:
             raise BadRecord("`config/current` is no record of ours; `everlease config apply FILE --force` mends that")
-        note = self._keys.config_note(revision)
-        told = await self._store.get_range(note, note + b"\0")
-        if not told.records:
+        wanted = await self.note(revision)
+        if wanted is None:
             raise BadRecord(f"there is no configuration revision {revision}")
-        wanted = decode_current(told.records[0].value or b"")
         prefix = self._keys.config_doc(revision)
         page = await self._store.get_range(prefix, range_end(prefix))
         packed = b"".join(record.value or b"" for record in page.records[: wanted.chunks])
         return await asyncio.to_thread(_unpacked, packed, wanted)
+
+    async def note(self, revision: int) -> Current | None:
+        """What the history says of a revision; None if it never was. `chunks` 0: its document is no longer kept."""
+        key = self._keys.config_note(revision)
+        page = await self._store.get_range(key, key + b"\0")
+        return decode_current(page.records[0].value or b"") if page.records else None
 
     async def history(self) -> list[Current]:
         """Every revision that was ever in force, oldest first."""

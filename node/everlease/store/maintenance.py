@@ -28,7 +28,7 @@ from everlease.store.api import Compacted, Unavailable
 from everlease.store.channel import Credentials, target_of
 from everlease.store.etcd import EtcdStore, alarms_of
 from everlease.store.snapshots import Pace, Sink, receive
-from everlease.store.upkeep import Disk, MemberStatus
+from everlease.store.upkeep import Disk, MemberInfo, MemberStatus
 
 T = TypeVar("T")
 
@@ -83,6 +83,25 @@ class Maintenance:
         """The ids of everybody in the cluster."""
         return await self._call(endpoint, deadline, lambda client: frozenset(one.id for one in client.members))
 
+    async def roster(self, endpoint: str, deadline: float) -> tuple[MemberInfo, ...]:
+        """The cluster's list of members."""
+
+        def read(client: Any) -> tuple[MemberInfo, ...]:
+            return tuple(
+                MemberInfo(one.id, one.name, tuple(one.peer_urls), tuple(one.client_urls)) for one in client.members
+            )
+
+        return await self._call(endpoint, deadline, read)
+
+    async def alarms(self, endpoint: str, deadline: float) -> tuple[tuple[int, str], ...]:
+        """What members have raised."""
+
+        def read(client: Any) -> tuple[tuple[int, str], ...]:
+            raised = ((one.member_id, etcdrpc.AlarmType.Name(one.alarm_type)) for one in client.list_alarms())
+            return tuple(sorted(set(raised)))
+
+        return await self._call(endpoint, deadline, read)
+
     async def compact(self, endpoint: str, revision: int, deadline: float) -> None:
         """Forget what was before `revision`, and wait until the space may be used again."""
         await self._call(endpoint, deadline, lambda client: client.compact(revision, physical=True), self._long)
@@ -108,7 +127,10 @@ class Maintenance:
             return receive(((answer.blob, answer.remaining_bytes) for answer in answers), sink, name, Pace())
 
         self._sinks.add(sink)
-        return await self._call(endpoint, LONGEST_SNAPSHOT, stream, self._long)
+        try:
+            return await self._call(endpoint, LONGEST_SNAPSHOT, stream, self._long)
+        finally:
+            self._sinks.discard(sink)
 
     # --- threads ------------------------------------------------------------------------------------------------------
 

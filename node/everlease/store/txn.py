@@ -147,11 +147,14 @@ def put(key: bytes, value: bytes, expected: Expected) -> Leaf:
 
 
 class Batch:
-    """Changes that go to etcd as one transaction; results come back in the order in which they were added."""
+    """Changes that go to etcd as one transaction; results come back in the order in which they were added.
+
+    fences: None = valid for ever (administration), as for `single`.
+    """
 
     __slots__ = ("_body", "_bytes", "_fences", "_largest", "_limit", "_named", "_written")
 
-    def __init__(self, fences: Fences, limit: int = MAX_TXN_OPS) -> None:
+    def __init__(self, fences: Fences | None, limit: int = MAX_TXN_OPS) -> None:
         self._fences = fences
         self._limit = limit
         self._largest = 2  # the outer failure branch reads the two fences
@@ -183,6 +186,8 @@ class Batch:
 
     def request(self) -> bytes:
         """The serialised TxnRequest."""
+        if self._fences is None:
+            return b"".join(self._body)
         return b"".join((_outer(self._fences), *self._body, _reads(self._fences)))
 
 

@@ -37,6 +37,16 @@ class MemberStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """A member as the cluster's list has it; name "" = it has never been started."""
+
+    id: int
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """What a member's /metrics say of its disk. fsyncs: how many of its log since it started, and their seconds.
 
@@ -59,6 +69,12 @@ class Upkeep(Protocol):
 
     async def members(self, endpoint: str, deadline: float) -> frozenset[int]:
         """The ids of everybody in the cluster, learners too."""
+
+    async def roster(self, endpoint: str, deadline: float) -> tuple[MemberInfo, ...]:
+        """The cluster's list of members, learners too."""
+
+    async def alarms(self, endpoint: str, deadline: float) -> tuple[tuple[int, str], ...]:
+        """What members have raised: (id, NOSPACE or CORRUPT)."""
 
     async def compact(self, endpoint: str, revision: int, deadline: float) -> None:
         """Forget what was before `revision`, and wait until the space may be used again. Raises Compacted."""

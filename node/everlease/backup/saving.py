@@ -1,0 +1,133 @@
+"""A backup as it is read from etcd: everything at one revision, in bounded ranges, at a pace that nobody notices.
+
+Law: the incident was a backup. So nothing is locked and nothing waits for us: a range holds few records, the loop and
+the members rest after each for longer than it took, and a reader that does not read stops us, not the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from everlease import __version__
+from everlease.backup import lines
+from everlease.store.api import KeyValue, Store
+from everlease.store.configuration import Documents
+from everlease.store.drains import decode_drain
+from everlease.store.keys import DRAINS, LEASES, RESERVATIONS, Keys, parse_address, range_end
+from everlease.store.loader import Prefixes, end_of_block, regions
+from everlease.store.records import (
+    BadRecord,
+    decode_current,
+    decode_reservation,
+    decode_row,
+    dotted,
+)  # fmt: skip
+
+PAGE: Final = 250
+"""Records per answer of etcd: 90 KB, less than a millisecond to read and as much to write down."""
+
+DEADLINE: Final = 5.0
+
+REST: Final = 4.0
+"""How many times longer than it worked it rests after each page: a fifth of a loop's time at most, and less of etcd's.
+100,000 leases take about four seconds."""
+
+LEAST_REST: Final = 0.004
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a backup is made. prefixes: of the configured subnets, as the loader has them; now: cluster time."""
+
+    store: Store
+    keys: Keys
+    documents: Documents
+    prefixes: Callable[[], Prefixes]
+    now: Callable[[], float]
+    node: str = ""
+
+
+async def save(place: Place) -> AsyncIterator[bytes]:
+    """A whole backup, piece by piece. Raises Unavailable; Compacted if it took longer than history is kept."""
+    writer, key = lines.Writer(), place.keys.config_current
+    head = await place.store.get_range(key, key + b"\0", deadline=DEADLINE)
+    saved_at = datetime.fromtimestamp(place.now(), UTC).isoformat(timespec="seconds")
+    cluster = f"{head.cluster & (1 << 64) - 1:x}"
+    yield writer.write([lines.Header(lines.VERSION, saved_at, head.revision, cluster, place.node, __version__)])
+    for record in head.records:
+        for line in await _configuration(place, record):
+            yield writer.write([line])
+            await asyncio.sleep(LEAST_REST)
+    for start, end in _ranges(place):
+        async for records in _pages(place, start, end, head.revision):
+            began = perf_counter()
+            data = writer.write(_line(place.keys, record) for record in records)
+            worked = perf_counter() - began
+            if data:
+                yield data
+            await asyncio.sleep(max(REST * worked, LEAST_REST))
+    yield writer.end()
+
+
+async def _configuration(place: Place, current: KeyValue) -> list[lines.Line]:
+    value = current.value or b""
+    try:
+        text = await place.documents.fetch(decode_current(value).revision)
+    except BadRecord:  # the leases are worth more than that: a backup is made all the same
+        return [_unreadable(place.keys, current)]
+    return [lines.Configuration(msgspec.Raw(value)), *lines.document(text)]
+
+
+def _ranges(place: Place) -> Iterator[tuple[bytes, bytes]]:
+    """(start, end) of all that is saved; of leases each /16 that is configured, and what lies between them."""
+    keys = place.keys
+    for start in (keys.watched + RESERVATIONS + b"/", keys.drains):
+        yield start, range_end(start)
+    done = start = keys.watched + LEASES + b"/"
+    for space, first, last in regions(place.prefixes()):
+        begin, end = keys.lease_range(space, first, last)
+        if done < begin:
+            yield done, begin
+        yield begin, end
+        done = end
+    yield done, range_end(start)
+
+
+async def _pages(place: Place, start: bytes, end: bytes, revision: int) -> AsyncIterator[Sequence[KeyValue]]:
+    """The records of a range; in narrow ranges where there are many, because etcd counts what a limit leaves out."""
+    bound = end
+    while start < end:
+        page = await place.store.get_range(start, bound, revision=revision, limit=PAGE, deadline=DEADLINE)
+        yield page.records
+        start = page.records[-1].key + b"\0" if page.more else bound
+        block = end_of_block(start)
+        bound = block if start < block < end else end
+
+
+def _line(keys: Keys, record: KeyValue) -> lines.Line:
+    words, value = keys.parse(record.key), record.value or b""
+    try:
+        if words[0] == DRAINS:
+            decode_drain(value)
+            return lines.Drain(words[1].decode(), msgspec.Raw(value))
+        if words[0] == RESERVATIONS:
+            decode_reservation(value, 0)
+            return lines.Reservation(words[1].decode(), b"/".join(words[3:]).decode(), msgspec.Raw(value))
+        decode_row(value, 0)
+        address = parse_address(words[3])
+        if address is not None:
+            return lines.Lease(words[1].decode(), dotted(address), msgspec.Raw(value))
+    except (BadRecord, IndexError, UnicodeDecodeError):
+        pass
+    return _unreadable(keys, record)
+
+
+def _unreadable(keys: Keys, record: KeyValue) -> lines.Unreadable:
+    return lines.Unreadable(record.key[len(keys.watched) :].decode(errors="replace"), record.value or b"")
