@@ -45,4 +45,3 @@ class Rooms:
     condition: StoreCondition = field(default_factory=StoreCondition)
     certificates: dict[str, float] = field(default_factory=lambda: {"admin": inf})
     upkeep: Upkeep | None = None
-    feed: Feed = field(default_factory=Feed)
