@@ -28,7 +28,10 @@ FOLLOWED_EVERY: Final = 2.0
 SHORTEST: Final = 32
 """Characters of a token: hashes without salt keep only secrets that nobody can guess."""
 
-_SANS: Final = {"DNS": "x509_dns", "URI": "x509_uri", "EMAIL": "x509_email", "IP": "x509_ip"}
+_NAMES: Final = (
+    ("CN", "x509_common_name"), ("DNS", "peer_dns"), ("URI", "peer_uri"), ("EMAIL", "peer_email"), ("IP", "peer_ip"),
+)  # fmt: skip
+"""Kinds of names, and what gRPC calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +169,4 @@ def _configuration(papers: tuple[bytes | None, bytes | None, bytes | None]) -> g
 def _names(context: grpc.aio.ServicerContext) -> list[str]:
     """What the client's certificate says its holder is called."""
     known = context.auth_context()
-    pairs = [("CN", "x509_common_name"), *_SANS.items()]
-    return [f"{kind}:{value.decode('utf-8', 'replace')}" for kind, key in pairs for value in known.get(key, ())]
+    return [f"{kind}:{value.decode('utf-8', 'replace')}" for kind, key in _NAMES for value in known.get(key, ())]
