@@ -14,7 +14,8 @@ packages=(
   kea-admin kea-dhcp4-server                                  # perfdhcp, and the peer in benchmarks
   isc-dhcp-client udhcpc dhcpcd-base systemd isc-dhcp-relay   # real clients and a real relay
   tshark tcpdump openssl prometheus                           # other people's eyes on our packets and metrics
-  iproute2 nftables ethtool procps e2fsprogs strace faketime  # the lab: networks, faults, clocks
+  iproute2 nftables conntrack ethtool procps e2fsprogs        # the lab: networks, disks
+  strace faketime                                             # and faults, clocks
 )
 unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
 
@@ -31,6 +32,8 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   faults [ID...]             every fault, or those named (F9, F22-drift, drill; ids in tests/faults/README.md)
   planted                    seven bugs planted in the service, each of which the history checker must name
   fuzz                       the parsers, for longer than CI does
+  helm                       the chart: linted, rendered, validated; --rewrite-manifests writes its golden manifests anew
+  relaymode                  relay mode behind load balancers as kube-proxy makes them, in network namespaces
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
   incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea

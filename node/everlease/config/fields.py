@@ -21,7 +21,9 @@ def _text(description: str, pattern: str) -> dict[str, Any]:
     return {"type": "string", "description": description, "pattern": pattern}
 
 
-_ADDRESS = r"(\d{1,3}\.){3}\d{1,3}"
+_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = rf"({_OCTET}\.){{3}}{_OCTET}"
+_LENGTH = r"/(3[0-2]|[12]?\d)"
 _FOREVER = {"const": "infinite"}
 _SECONDS = {"type": "number", "minimum": 0}
 _DURATION = _text("a duration like 500ms, 30s, 1h, 7d or 1h30m", r"^(\d+(\.\d+)?\s*(ms|s|min|m|h|d|w)\s*)+$")
@@ -39,7 +41,7 @@ _quota = _field(
 _lifetime = _field(values.lifetime, _FOREVER, {"type": "integer", "minimum": 1}, _DURATION)
 _range = _field(
     values.address_range,
-    _text("10.1.0.10-10.1.0.99, 10.1.0.0/24 or one address", rf"^{_ADDRESS}(/\d{{1,2}}|\s*-\s*{_ADDRESS})?$"),
+    _text("10.1.0.10-10.1.0.99, 10.1.0.0/24 or one address", rf"^{_ADDRESS}({_LENGTH}|\s*-\s*{_ADDRESS})?$"),
 )
 
 Switch: TypeAlias = StrictBool
@@ -59,7 +61,7 @@ Rate: TypeAlias = Annotated[
 ]
 Address: TypeAlias = Annotated[int, *_field(values.address, _text("an IPv4 address", rf"^{_ADDRESS}$"))]
 Prefix: TypeAlias = Annotated[
-    tuple[int, int], *_field(values.prefix, _text("a prefix like 10.77.0.0/16", rf"^{_ADDRESS}/\d{{1,2}}$"))
+    tuple[int, int], *_field(values.prefix, _text("a prefix like 10.77.0.0/16", rf"^{_ADDRESS}{_LENGTH}$"))
 ]
 Range: TypeAlias = Annotated[tuple[int, int], *_range]
 HostName: TypeAlias = Annotated[
