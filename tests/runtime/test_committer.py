@@ -10,6 +10,7 @@ from everlease.runtime.carrier import Carrier
 from everlease.runtime.committer import (
     COMMITTED,
     FENCED,
+    LATE,
     LOST,
     OFFERED,
     OFFERS_PER_SECOND,
@@ -133,6 +134,32 @@ async def test_a_change_is_given_up_five_seconds_after_its_start_and_its_keys_ar
     bench.submit(TEN, BOB)
     await settle()
     assert bench.outcomes[1:] == [(TEN, COMMITTED)]
+
+
+async def test_what_comes_while_a_batch_is_on_its_way_waits_and_goes_together() -> None:
+    bench = Bench()
+    bench.submit(TEN, ALICE)
+    await asyncio.sleep(0)
+    for number in range(1, 20):
+        bench.submit(TEN + number, ALICE[:-1] + bytes([number + 1]))
+        await asyncio.sleep(0)
+    await settle()
+    assert len(bench.outcomes) == 20
+    assert len(bench.weather.asked) < 6
+
+
+async def test_what_waits_behind_a_batch_that_is_late_does_not_wait_for_its_answer() -> None:
+    stuck = iter(["hang"])
+    bench = Bench(Weather(decide=lambda _request, _member: next(stuck, "")))
+    bench.submit(TEN, ALICE)
+    await settle()
+    bench.submit(ELEVEN, BOB)
+    await settle()
+    assert bench.outcomes == []
+    bench.time.boot_now += LATE
+    await asyncio.sleep(3 * LATE)
+    assert bench.outcomes == [(ELEVEN, COMMITTED)]
+    await bench.committer.close()
 
 
 async def test_a_batch_without_an_answer_goes_to_another_member_as_well() -> None:

@@ -36,9 +36,12 @@ ROOM: Final = (3000, 2000, 1500, 500)
 OFFERS_PER_SECOND: Final = 1000.0
 """Offers that a node commits: strangers that never take one write no more than this into etcd's history."""
 
-GATHER: Final = (1, 16, 60, 100)
+GATHER: Final = (1, 100, 100, 100)
 """How many changes must wait before the n-th batch joins those on their way. Larger batches cost everybody less: this
 node per call, every member per proposal and fsync, every other node per watch message."""
+
+LATE: Final = 0.05
+"""Seconds without an answer after which what waits is sent all the same: the batch on its way may be stuck."""
 
 Done = Callable[[int], None]
 
@@ -99,7 +102,9 @@ class Committer:
         self._busy: dict[bytes, Ticket] = {}
         self._waiting: dict[bytes, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sent_at = 0.0
         self._scheduled = False
+        self._look: asyncio.TimerHandle | None = None
         self._closed = self.held = False
         self._era = 0
         self._offers = OFFERS_PER_SECOND
@@ -163,16 +168,27 @@ class Committer:
 
     def _pump(self) -> None:
         self._scheduled = False
-        while len(self._tasks) < len(GATHER):
-            ready = sum(map(len, self._queues))
-            if not ready or (ready < GATHER[len(self._tasks)] and not self._queues[URGENT]):
+        while len(self._tasks) < len(GATHER) and (ready := sum(map(len, self._queues))):
+            if ready < GATHER[len(self._tasks)] and not self._queues[URGENT] and self._may_wait():
                 return
             load = self._take()
             if not load.tickets:
                 return
+            self._sent_at = self._boot()
             task = asyncio.get_running_loop().create_task(self._carry(load))
             self._tasks.add(task)
             task.add_done_callback(self._carried)
+
+    def _may_wait(self) -> bool:
+        """Whether the last batch left a moment ago; then this is looked at again when it is late."""
+        left = self._sent_at + LATE - self._boot()
+        if left > 0 and self._look is None:
+            self._look = asyncio.get_running_loop().call_later(left, self._look_again)
+        return left > 0
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._wake()
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
