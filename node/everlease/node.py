@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from everlease.config.aside import Aside
 from everlease.config.problems import InvalidDocument
 from everlease.console import Console
 from everlease.errors import ConfigError
+from everlease.logs.sinks import open_sink
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.committer import Committer
@@ -34,7 +35,7 @@ from everlease.runtime.exchange import Options
 from everlease.runtime.gate import Gate
 from everlease.runtime.keeper import Keeper, Snapshots
 from everlease.runtime.keeper.admission import check_versions
-from everlease.runtime.ledger import Ledger
+from everlease.runtime.ledger import Ledger, Write, to_lines, to_log
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
@@ -67,10 +68,11 @@ def run(settings: Settings) -> int:
     """Run one node until it is told to stop; the exit code."""
     gc.set_threshold(*GARBAGE)
     counters = Counters()
-    lines = logs.configure(settings.log_level, settings.name, counters.lose_line)
+    style = logs.Style(settings.log_format, logs.Pseudonyms() if settings.log_privacy else None)
+    lines = logs.configure(settings.log_level, settings.name, counters.lose_line, style=style)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_main(settings, counters))
+            return runner.run(_main(settings, counters, style.pseudonyms))
     except InvalidDocument as bad:
         return _say(f"--config-file {settings.config_file} is refused:\n  " + str(bad).replace("\n", "\n  "), REFUSED)
     except ConfigError as refused:
@@ -102,13 +104,33 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _main(settings: Settings, counters: Counters) -> int:
+async def _main(settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None) -> int:
     text = _read(settings.config_file)
     node = Node(settings, counters)
+    with _ledger(settings, counters, pseudonyms) as write:
+        node.rooms.responder.ledger = Ledger(node.rooms.view, write) if write else None
+        try:
+            return await node.until_stopped() if await node.started(text) else DONE
+        finally:
+            await node.close()
+
+
+@contextlib.contextmanager
+def _ledger(settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None) -> Iterator[Write | None]:
+    """Where the lines for bindings go, None = nowhere. Raises ConfigError."""
+    place = settings.log_leases
+    if place is None or isinstance(place, str):
+        yield to_log if place else None
+        return
     try:
-        return await node.until_stopped() if await node.started(text) else DONE
+        sink = open_sink(place)
+    except OSError as error:
+        raise ConfigError(f"--log-leases: {error.filename}: {error.strerror}") from error
+    lines = logs.Lines(sink, counters.lose_binding, "ledger")
+    try:
+        yield to_lines(lines, settings.name, pseudonyms)
     finally:
-        await node.close()
+        lines.close()
 
 
 def _read(path: Path | None) -> str | None:
@@ -204,7 +226,8 @@ class Node:
         self._run(loader.run())
         await loader.loaded.wait()
         await self.pulse.claim()
-        for each in (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run()):
+        running = (self.pulse.run(), rooms.configuration.run(), Sweeper(rooms).run(), restorer.run())
+        for each in (*running, rooms.responder.drops.run()):
             self._run(each)
         self._keep()
         self.settlement.loading = False
@@ -223,7 +246,7 @@ class Node:
         """Before the store is asked: they tell why the node is not ready."""
         settings = self._settings
         if settings.metrics:
-            console = Console(self.rooms, guarded=settings.admin_tls[0] is not None)
+            console = Console(self.rooms, guarded=settings.admin_tls[0] is not None or settings.admin_roles is not None)
             self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics, console)).close)
             console.start()
             self._servers.push_async_callback(console.close)
@@ -320,7 +343,6 @@ def _furnish(settings: Settings, host: Host, counters: Counters) -> Rooms:
         upkeep=host.upkeep,
     )
     responder.enter(rooms)
-    responder.ledger = Ledger(view) if settings.log_leases else None
     return rooms
 
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from everlease.admin.access import is_loopback
-from everlease.config.values import number_with_unit
+from everlease.config.values import number_with_unit, size
 from everlease.errors import ConfigError
 from everlease.health import split_address
+from everlease.logs.sinks import LOG, FilePlace, Place, StdoutPlace, SyslogPlace
 from everlease.runtime.keeper import Schedule
 from everlease.runtime.service import SERVER_PORT, Served
 from everlease.store.channel import target_of
+
+Ledgers = Place | str | None
+"""Where lines for bindings go: None = nowhere, LOG = into the node's own log."""
 
 Files = tuple[Path | None, Path | None, Path | None]
 """(CA, certificate, key), PEM."""
@@ -43,7 +47,9 @@ class Settings:
     config_file: Path | None = None
     snapshots: Schedule | None = None
     log_level: str = "info"
-    log_leases: bool = False
+    log_leases: Ledgers = None
+    log_format: str = ""
+    log_privacy: bool = False
 
     def __post_init__(self) -> None:
         if not self.etcd:
@@ -117,6 +123,57 @@ def read_schedule(place: str, every: str, keep: int) -> Schedule | None:
         return Schedule(place, number_with_unit(every), keep) if place else None
     except ValueError as bad:
         raise ConfigError(f"--snapshot-every: {bad}") from bad
+
+
+def read_ledger(text: str) -> Ledgers:
+    """`--log-leases[=WHERE]`: log, stdout, syslog[:/PATH|:HOST[:PORT]], or a file's path. Raises ConfigError.
+
+    A file may say how it rotates: PATH?size=64MB&every=1d&keep=14.
+    """
+    kind, _, rest = text.partition(":")
+    if text.lower() in _OFF:
+        return None
+    if text.lower() in _ON:
+        return LOG
+    if text in ("stdout", "-"):
+        return StdoutPlace()
+    if kind == "syslog":
+        return _read_syslog(rest)
+    if text.startswith(("/", "./", "file:")):
+        return _read_file(text.removeprefix("file:"))
+    raise ConfigError(f"--log-leases={text}: write log, stdout, syslog, syslog:HOST:PORT, or a file's path")
+
+
+_OFF: Final = ("", "0", "false", "no", "off")
+_ON: Final = ("log", "1", "true", "yes", "on")
+
+
+def _read_syslog(where: str) -> SyslogPlace:
+    if not where or where.startswith("/"):
+        return SyslogPlace(path=where or SyslogPlace().path)
+    host, port = split_address(where if ":" in where else f"{where}:{SyslogPlace().port}")
+    return SyslogPlace(path="", host=host, port=port)
+
+
+def _read_file(text: str) -> FilePlace:
+    path, _, query = text.partition("?")
+    told = dict(each.partition("=")[::2] for each in query.split("&") if each)
+    default = FilePlace(Path(path))
+    try:
+        place = FilePlace(
+            default.path,
+            size(told.pop("size", default.size)),
+            number_with_unit(told.pop("every", default.every)),
+            int(told.pop("keep", default.keep)),
+        )
+    except ValueError as bad:
+        raise ConfigError(f"--log-leases={text}: {bad}") from bad
+    if told or not path or not 0 <= place.keep <= MOST_KEPT or place.size < 1 or place.every <= 0:
+        raise ConfigError(f"--log-leases={text}: PATH?size=64MB&every=1d&keep=14, with at most {MOST_KEPT} kept")
+    return place
+
+
+MOST_KEPT: Final = 1000
 
 
 def read_server(flag: str, text: str) -> None:

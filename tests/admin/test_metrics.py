@@ -33,6 +33,7 @@ PROMISED = {
     "everlease_commit_queue_length": "",
     "everlease_records_swept": "",
     "everlease_log_lines_lost": "",
+    "everlease_lease_log_lines_lost": "",
     "everlease_node_state": "state",
     "everlease_presence_age_seconds": "node",
     "everlease_owned_buckets": "",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from everlease.errors import ConfigError
 
@@ -38,6 +39,21 @@ class Level(StrEnum):
     error = "error"
 
 
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    json = "json"
+    console = "console"
+
+
+class NodeCommand(TyperCommand):
+    """`--log-leases` alone means `--log-leases=log`: what typer has no word for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give the bare flag its value."""
+        return super().parse_args(ctx, ["--log-leases=log" if each == "--log-leases" else each for each in args])
+
+
 def _option(words: str, name: str, **more: Any) -> Any:
     return typer.Option(f"--{name}", envvar=f"EVERLEASE_{name.upper().replace('-', '_')}", help=words, **more)
 
@@ -45,7 +61,7 @@ def _option(words: str, name: str, **more: Any) -> Any:
 _Files = Path | None
 
 
-@app.command()
+@app.command(cls=NodeCommand)
 def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     name: Annotated[str, _option("This node's name, unique in the cluster.", "name")],
     etcd: Annotated[list[str], _option("etcd's client URLs; repeat, or separate by commas.", "etcd")],
@@ -70,7 +86,9 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     snapshot_every: Annotated[str, _option("How often one is taken, like 1h.", "snapshot-every")] = "1h",
     snapshot_keep: Annotated[int, _option("How many stay in DIR.", "snapshot-keep")] = 24,
     log_level: Annotated[Level, _option("The least important lines to write.", "log-level")] = Level.info,
-    log_leases: Annotated[bool, _option("Log each ACK, with its client, at info.", "log-leases")] = False,
+    log_format: Annotated[LogFormat | None, _option("Without it: console on a terminal.", "log-format")] = None,
+    log_leases: Annotated[str, _option("A line for each binding: log, stdout, syslog, /FILE.", "log-leases")] = "",
+    log_privacy: Annotated[bool, _option("Pseudonyms for clients in all lines above debug.", "log-privacy")] = False,
 ) -> None:
     """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
     # gRPC would guard every fork, with a line on standard error; the process that compiles documents never uses it.
@@ -99,7 +117,9 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
             config_file=config_file,
             snapshots=flags.read_schedule(snapshots, snapshot_every, snapshot_keep),
             log_level=log_level.value,
-            log_leases=log_leases,
+            log_leases=flags.read_ledger(log_leases),
+            log_format=log_format.value if log_format else "",
+            log_privacy=log_privacy,
         )
     except ConfigError as wrong:
         sys.stderr.write(f"everlease node: {wrong}\n")

@@ -71,6 +71,8 @@ def _packets(rooms: Rooms) -> Iterator[Metric]:
     yield from counter("everlease_ping_checks", "Addresses probed by ICMP echo before an offer, by result.", pings)
     lost = alone(counters.log_lost)
     yield from counter("everlease_log_lines_lost", "Log lines dropped because nobody read them.", lost)
+    lost = alone(counters.ledger_lost)
+    yield from counter("everlease_lease_log_lines_lost", "Lines for bindings that could not be written.", lost)
 
 
 def _takeovers(rooms: Rooms) -> dict[tuple[str, str], int]:

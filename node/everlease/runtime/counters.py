@@ -70,12 +70,12 @@ class Counters:
     commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
     pings: addresses probed before an offer, by result; upkeep: what the keeper did, by (action, result);
     unsent: replies that the kernel refused, by reason; config_errors: revisions that could not be loaded; log_lost: log
-    lines dropped because nobody read them.
+    lines dropped because nobody read them; ledger_lost: the same of the lines for bindings (--log-leases=WHERE).
     """
 
     __slots__ = (
         "backed_up_at", "batch_size", "changes", "commits", "config_errors", "conflicts", "dropped", "durations",
-        "hedges", "log_lost", "phases", "pings", "received", "relayed", "sent", "swept", "takeovers", "unsent",
+        "hedges", "ledger_lost", "log_lost", "phases", "pings", "received", "relayed", "sent", "swept", "takeovers", "unsent",
         "upkeep",
     )  # fmt: skip
 
@@ -98,6 +98,7 @@ class Counters:
         self.conflicts = 0
         self.config_errors = 0
         self.log_lost = 0
+        self.ledger_lost = 0
         self.swept = 0
 
     def changed(self, subnet: int, kind: int, *, relayed: bool) -> None:
@@ -127,6 +128,10 @@ class Counters:
     def lose_line(self) -> None:
         """Count one log line that nobody read."""
         self.log_lost += 1
+
+    def lose_binding(self) -> None:
+        """Count one line of `--log-leases=WHERE` that could not be written."""
+        self.ledger_lost += 1
 
     def took_over(self, link: str, owner: str) -> None:
         """Count one client of `owner` that this node answered in its place."""

@@ -18,6 +18,7 @@ from everlease.core.v4 import decide
 from everlease.errors import WireError
 from everlease.runtime.carrier import PATIENCE
 from everlease.runtime.committer import COMMITTED, FENCED, LOST
+from everlease.runtime.drops import Drops
 from everlease.runtime.exchange import Exchange, Options, account, leave, local_address
 from everlease.runtime.gate import Gate
 from everlease.runtime.ledger import Ledger
@@ -56,6 +57,7 @@ class Responder:
         self._rooms = rooms
         self._boot = rooms.clock.boot
         self._counters = rooms.counters
+        self.drops = Drops(rooms.counters)
         self._membership = rooms.membership
         self._rescues = Rescues(rooms.membership, rooms.counters, lambda: self.gate.was_behind(self._boot()))
         desk = Desk(self._situation, self._send, self._decide_again, self._drop)
@@ -188,6 +190,8 @@ class Responder:
         if change.kind == GRANT:
             self._rooms.offers.forget(change.space, change.client)
         if commit.then is None:
+            if self.ledger is not None:
+                self.ledger.ended(exchange, change)
             self._drop(exchange, commit.operation, "done")
         else:
             self._send(exchange, commit.then)
@@ -228,4 +232,6 @@ class Responder:
 
     def _drop(self, exchange: Exchange, operation: str, reason: str) -> None:
         self._counters.dropped[reason] += 1
+        if reason in self.drops.wanted:
+            self.drops.keep(reason, exchange)
         account(self._counters, exchange, operation, DROP, exchange.marked)

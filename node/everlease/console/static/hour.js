@@ -5,7 +5,7 @@ import { fresh, keepDrawn, stepped } from "./canvas.js";
 import { atMinute, atTime, byId, count, fill, h, rate, span } from "./dom.js";
 import { colour } from "./theme.js";
 
-const HOUR = 3600;
+const HOUR = 3600, SHORTEST = 600;
 const LEFT = 54, RIGHT = 8, TOP = 8, BOTTOM = 22;
 let samples = [], bounds = [], period = 10, chosen = null;
 
@@ -44,15 +44,19 @@ export function figures() {
 
 // --- drawing ---------------------------------------------------------------------------------------------------------
 
+/** Seconds that the charts show: what there is, ten minutes at least, an hour at most. */
+const shownSpan = () => Math.min(Math.max(samples.length * period * 1.05, SHORTEST), HOUR);
+
 function frame(canvas) {
   const [context, box] = fresh(canvas);
   const now = samples.length ? samples[samples.length - 1].time : Date.now() / 1000;
   const width = box.width - LEFT - RIGHT, height = box.height - TOP - BOTTOM;
-  const x = (time) => LEFT + width * (1 - (now - time) / HOUR);
+  const long = shownSpan();
+  const x = (time) => LEFT + width * (1 - (now - time) / long);
   context.fillStyle = colour("muted");
   context.textAlign = "center";
-  const quarter = width < 420 ? 1800 : 900;
-  for (let time = Math.ceil((now - HOUR) / quarter) * quarter; time <= now; time += quarter) {
+  const step = [60, 120, 300, 600, 900, 1800].find((each) => long / each <= width / 85);
+  for (let time = Math.ceil((now - long) / step) * step; time <= now; time += step) {
     if (x(time) > LEFT + 16 && x(time) < box.width - 16) context.fillText(atMinute(time), x(time), box.height - 5);
   }
   return { context, box, x, height, now };
@@ -128,7 +132,7 @@ function drawLatency() {
   const rows = bounds.length + 1;
   if (!bounds.length) return;
   const y = (row) => TOP + height * (1 - row / rows);
-  const wide = (box.width - LEFT - RIGHT) * period / HOUR;
+  const wide = (box.width - LEFT - RIGHT) * period / shownSpan();
   const label = (seconds) => span(seconds).replace(".0 ", " ");
   bounds.forEach((bound, place) => [0.001, 0.01, 0.1, 1].includes(bound) && rule(context, box, y(place + 1), label(bound)));
   rule(context, box, y(0), "0");
@@ -205,7 +209,7 @@ export function begin() {
     canvas.addEventListener("pointermove", (event) => {
       if (!samples.length) return;
       const share = (event.offsetX - LEFT) / (canvas.clientWidth - LEFT - RIGHT);
-      const time = samples[samples.length - 1].time - HOUR * (1 - share);
+      const time = samples[samples.length - 1].time - shownSpan() * (1 - share);
       const place = samples.findIndex((each) => each.time >= time);
       choose(place < 0 ? samples.length - 1 : samples[place].time - time > 2 * period ? null : place);
     });

@@ -10,7 +10,7 @@ const MEANING = { l: "leased", g: "in grace: its client is past what it was told
 const COLOURS = { l: "leased", g: "grace", o: "offered", d: "declined", r: "reserved", f: "free", ".": "outside" };
 const REGION = 256, GAP = 3, PAGE = 100;
 
-let subnets = [], pages = 1, total = false, chosen = null, region = 0, cursor = null, painted = null;
+let subnets = [], loaded = false, pages = 1, total = false, chosen = null, region = 0, cursor = null, painted = null;
 let blocks = new Map();
 let onEnter = () => {};
 
@@ -22,7 +22,7 @@ export async function load() {
     token = answer.next_page_token;
     if (!token) break;
   }
-  [subnets, total] = [found, !token];
+  [subnets, total, loaded] = [found, !token, true];
   if (!subnets.some((subnet) => subnet.id === chosen)) choose(subnets[0]?.id ?? null);
   list();
   await loadMap();
@@ -146,6 +146,7 @@ function describe(subnet) {
 function say() {
   const states = cursor === null ? null : blocks.get(Math.floor(cursor / 256));
   if (states) fill(byId("map-words"), `${dotted(cursor)}  ${MEANING[states[cursor % 256]]}`);
+  else if (!loaded) fill(byId("map-words"), "Loading …");
   else fill(byId("map-words"), blocks.size ? "One square an address. Point at one, or use the arrow keys." : chosen === null ? "No subnet is configured yet." : "No address of this part is in a pool.");
 }
 
