@@ -203,6 +203,14 @@ def test_behind_nat_a_relay_is_answered_where_its_packet_came_from() -> None:
     assert (found.kind, found.address, found.port) == (TO_RELAY, 5, 4000)
 
 
+@pytest.mark.parametrize("kind", [v4.ACK, v4.NAK])
+def test_behind_nat_a_renewal_is_answered_where_its_packet_came_from(kind: int) -> None:
+    nat = {"source": 5, "source_port": 4000, "reply_to_source": True}
+    asked = query(message(v4.REQUEST, ciaddr=C), link=None, destination=S, **nat)
+    found = destination(asked, Terms(kind, S, 0 if kind == v4.NAK else A))
+    assert (found.kind, found.address, found.port, found.hardware) == (TO_ADDRESS, 5, 4000, b"")
+
+
 def test_a_relay_may_ask_for_the_port_that_it_sent_from() -> None:  # RFC 8357 section 5
     packet = message(v4.DISCOVER, giaddr=G, options={82: b"\x13\x00"})
     found = destination(query(packet, link=None, source_port=4000), Terms(v4.OFFER, S, A))

@@ -163,6 +163,8 @@ def destination(query: Query, terms: Terms) -> Destination:
             address = situation.source if situation.reply_to_source else packet.giaddr
             return Destination(TO_RELAY, address, situation.source_port)
         return Destination(TO_RELAY, packet.giaddr, SERVER_PORT)
+    if situation.reply_to_source and situation.link is None and packet.ciaddr:  # a renewal through the same NAT
+        return Destination(TO_ADDRESS, situation.source, situation.source_port)
     if terms.kind == NAK:
         if situation.link is None:  # a client behind a router: no broadcast reaches it
             return Destination(TO_ADDRESS, packet.ciaddr, CLIENT_PORT)

@@ -91,7 +91,7 @@ class Situation:
     fresh: the view is proved fresh, a write-free answer is allowed. extending: the store has no leader; only
     bindings in the view may be extended, within what is committed. answer_all: behind a shared load balancer.
     may_grant: the own clock is trusted (else neither grant, renew, extend nor reuse).
-    reply_to_source: answer a relay at the packet's source address and port.
+    reply_to_source: answer a relay, and without a link a renewal, at the packet's source address and port.
     restored: ghosts, while a rollback is being lived down: address -> row of the old view; None in normal times.
     """
 
