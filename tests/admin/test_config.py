@@ -7,12 +7,16 @@ import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
 from grpc_status import rpc_status
+from msgspec.structs import replace
 
 from admin.furnished import NOW, OFFICE, furnish, lease, put_leases
 from everlease.admin import server
+from everlease.config.load import load
 from everlease.pb.admin.v1 import config_service_pb2 as pb
 from everlease.pb.admin.v1 import config_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
+from everlease.store.records import encode
+from everlease.store.txn import Leaf, single
 
 SMALLER = OFFICE.replace("10.77.16.0-10.77.16.99", "10.77.16.0-10.77.16.49")
 BROKEN = "schema: 1\nsubnets:\n  - id: 1\n    prefix: nonsense\n    linc: office\n"
@@ -134,7 +138,7 @@ async def test_subnets_and_classes_that_come_and_go_are_named(stub) -> None:
         "class handsets is new",
         "class phones is removed",
         "subnet 2 (10.78.0.0/24) is removed",
-        "subnet 3 (10.78.0.0/24) is new",
+        "subnet 3 (10.78.0.0/24) is new: pools 10.78.0.10-10.78.0.19",
     ]
 
 
@@ -152,3 +156,93 @@ async def test_the_first_document_needs_no_revision_before_it() -> None:
 
 async def test_a_revision_that_never_was_is_not_found(stub) -> None:
     assert (await refused(stub.GetConfig(pb.GetConfigRequest(revision=9)))).code() is grpc.StatusCode.NOT_FOUND
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+async def applied(stub, document: str, comment: str = "") -> None:
+    await stub.ApplyConfig(pb.ApplyConfigRequest(document=document, author="berta", comment=comment, force=True))
+
+
+async def test_the_history_tells_who_applied_what_when_and_why_newest_first(stub) -> None:
+    await applied(stub, SMALLER, "less")
+    found = (await stub.ListConfigRevisions(pb.ListConfigRevisionsRequest())).configs
+    told = [(each.revision, each.author, each.comment, each.current, each.document_kept) for each in found]
+    assert told == [(2, "berta", "less", True, True), (1, "anna", "first", False, True)]
+    assert found[0].apply_time.seconds == NOW
+    assert found[0].document == ""
+
+
+async def test_the_history_comes_in_pages_and_what_is_applied_meanwhile_is_on_none(stub) -> None:
+    for number in range(4):
+        await applied(stub, f"# {number}\n{OFFICE}")
+    first = await stub.ListConfigRevisions(pb.ListConfigRevisionsRequest(page_size=3))
+    await applied(stub, SMALLER)
+    rest = await stub.ListConfigRevisions(pb.ListConfigRevisionsRequest(page_size=3, page_token=first.next_page_token))
+    assert [each.revision for page in (first, rest) for each in page.configs] == [5, 4, 3, 2, 1]
+    assert rest.next_page_token == ""
+
+
+async def test_two_revisions_are_compared_as_text_and_in_what_it_means(stub) -> None:
+    await applied(stub, SMALLER)
+    answer = await stub.DiffConfigs(pb.DiffConfigsRequest(from_revision=1, to_revision=2))
+    assert (
+        "-    pools: [{range: 10.77.16.0-10.77.16.99}]\n+    pools: [{range: 10.77.16.0-10.77.16.49}]\n"
+        in answer.text_diff
+    )
+    assert answer.text_diff.startswith("--- revision 1\n+++ revision 2\n")
+    assert list(answer.changes) == ["subnet 1: pools 10.77.16.0-10.77.16.99 -> 10.77.16.0-10.77.16.49"]
+    same = await stub.DiffConfigs(pb.DiffConfigsRequest(from_revision=2))
+    assert (same.text_diff, list(same.changes), same.to_revision) == ("", [], 2)
+
+
+async def test_a_document_is_compared_with_what_is_in_force_before_it_is_applied(rooms: Rooms, stub) -> None:
+    answer = await stub.DiffConfigs(pb.DiffConfigsRequest(document=f"# a comment\n{OFFICE}"))
+    assert (list(answer.changes), answer.to_revision) == ([], 0)
+    assert "+# a comment\n" in answer.text_diff
+    broken = await refused(stub.DiffConfigs(pb.DiffConfigsRequest(document=BROKEN)))
+    assert broken.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert await in_force(rooms) == 1
+
+
+async def test_going_back_makes_a_new_revision_of_the_old_text(stub) -> None:
+    await applied(stub, SMALLER)
+    answer = await stub.RollbackConfig(pb.RollbackConfigRequest(revision=1, author="carla", expect_revision=2))
+    assert (answer.config.revision, answer.config.comment, answer.config.author) == (3, "back to revision 1", "carla")
+    shown = await stub.GetConfig(pb.GetConfigRequest())
+    assert (shown.document, shown.revision) == (OFFICE, 3)
+
+
+async def test_going_back_is_compared_dry_run_and_guarded_like_any_other_document(rooms: Rooms, stub) -> None:
+    await applied(stub, OFFICE.replace("10.77.16.99", "10.77.17.99"))
+    rooms.configuration.current = load(OFFICE.replace("10.77.16.99", "10.77.17.99"), revision=2)
+    await put_leases(rooms, [(0x0A4D1101, lease(7))])
+    dry = await stub.RollbackConfig(pb.RollbackConfigRequest(revision=1, validate_only=True))
+    assert (dry.orphan_count, dry.config.revision) == (1, 2)
+    orphan = dry.orphaned_leases[0]
+    assert (orphan.subnet, orphan.reason, list(orphan.examples)) == (1, "outside every pool", ["10.77.17.1"])
+    for request, code in (
+        (pb.RollbackConfigRequest(revision=1), grpc.StatusCode.FAILED_PRECONDITION),
+        (pb.RollbackConfigRequest(revision=1, expect_revision=1), grpc.StatusCode.ABORTED),
+        (pb.RollbackConfigRequest(revision=1, etag="x"), grpc.StatusCode.ABORTED),
+        (pb.RollbackConfigRequest(revision=9), grpc.StatusCode.NOT_FOUND),
+        (pb.RollbackConfigRequest(), grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        assert (await refused(stub.RollbackConfig(request))).code() is code
+    assert await in_force(rooms) == 2
+
+
+async def test_a_document_that_is_no_longer_kept_says_so_and_stays_in_the_history(rooms: Rooms, stub) -> None:
+    for number in range(25):
+        await applied(stub, f"# {number}\n{OFFICE}")
+    keys, documents = rooms.keys, rooms.configuration.documents
+    note = await documents.note(1)
+    assert note is not None
+    gone = encode(replace(note, chunks=0))
+    await rooms.store.batch(single(Leaf({}, [(keys.config_note(1), gone)], [keys.config_chunk(1, 0)])), 1.0)
+    listed = (await stub.ListConfigRevisions(pb.ListConfigRevisionsRequest())).configs[-1]
+    assert (listed.revision, listed.author, listed.document_kept) == (1, "anna", False)
+    error = await refused(stub.GetConfig(pb.GetConfigRequest(revision=1)))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert "no longer kept" in error.details()

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from admin.furnished import NOW, furnish
-from everlease.runtime.keeper.purge import DOCUMENTS, LEAST, MOST, SILENT, Purge, dead_nodes, keep_nodes, old_documents
+from everlease.runtime.keeper.purge import (
+    CHUNKS,
+    DOCUMENTS,
+    LEAST,
+    MOST,
+    NOTES,
+    SILENT,
+    Purge,
+    dead_nodes,
+    keep_nodes,
+    old_documents,
+    old_notes,
+)
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.keys import range_end
@@ -38,10 +50,20 @@ def test_a_dead_nodes_record_stays_for_the_longest_lifetime_within_bounds() -> N
 
 
 def test_the_newest_documents_and_those_in_use_stay() -> None:
-    history = range(1, DOCUMENTS + 11)
-    assert old_documents(history, ()) == list(range(1, 11))
-    assert old_documents(history, (3, 7)) == [1, 2, 4, 5, 6, 8, 9, 10]
-    assert old_documents(range(1, DOCUMENTS + 1), ()) == []
+    assert old_documents(dict.fromkeys(range(1, CHUNKS + 1), 1), ()) == []
+    assert old_documents(dict.fromkeys(range(1, CHUNKS + 5), 1), ()) == [1, 2, 3, 4]
+    assert old_documents(dict.fromkeys(range(1, CHUNKS + 5), 1), (2, 3)) == [1, 4]
+    assert old_documents(dict.fromkeys(range(1, CHUNKS + 5), 0), ()) == []  # there is none to lose
+
+
+def test_twenty_documents_stay_however_large_they_are() -> None:
+    huge = dict.fromkeys(range(1, DOCUMENTS + 11), CHUNKS)
+    assert old_documents(huge, ()) == list(range(1, 11))
+
+
+def test_the_history_outlives_the_documents_and_ends_too() -> None:
+    chunks = dict.fromkeys(range(1, NOTES + 4), 0) | {2: 1}
+    assert old_notes(chunks) == [1, 3]
 
 
 async def listed(rooms: Rooms, prefix: bytes) -> list[KeyValue]:
@@ -85,21 +107,25 @@ async def documented(rooms: Rooms, count: int) -> None:
         await rooms.configuration.documents.publish(f"schema: 1 # {number}\n", number, "anna", "", NOW)
 
 
-async def test_old_documents_go_with_their_notes_and_those_that_nodes_use_stay() -> None:
+COUNT = CHUNKS + 5
+
+
+async def test_old_documents_go_the_history_stays_and_so_do_those_that_nodes_use() -> None:
     rooms = furnish()
-    await documented(rooms, DOCUMENTS + 5)
+    await documented(rooms, COUNT)
     await present(rooms, "n2", NOW, config=2)
     assert await Purge(rooms).documents() == [1, 3, 4, 5]
     documents = rooms.configuration.documents
-    assert [each.revision for each in await documents.history()] == [2, *range(6, DOCUMENTS + 6)]
+    told = {each.revision: (each.chunks, each.author) for each in await documents.history()}
+    assert told == {number: (int(number not in (1, 3, 4, 5)), "anna") for number in range(1, COUNT + 1)}
     assert await documents.fetch(2) == "schema: 1 # 1\n"
-    assert len(await listed(rooms, rooms.keys.config_docs)) == DOCUMENTS + 1
+    assert len(await listed(rooms, rooms.keys.config_docs)) == CHUNKS + 1
     assert await Purge(rooms).documents() == []
 
 
 async def test_a_document_published_after_purging_has_the_next_number() -> None:
     rooms = furnish()
-    await documented(rooms, DOCUMENTS + 2)
+    await documented(rooms, COUNT)
     await Purge(rooms).documents()
-    after = await rooms.configuration.documents.publish("schema: 1\n", DOCUMENTS + 2, "anna", "", NOW)
-    assert after.revision == DOCUMENTS + 3
+    after = await rooms.configuration.documents.publish("schema: 1\n", COUNT, "anna", "", NOW)
+    assert after.revision == COUNT + 1

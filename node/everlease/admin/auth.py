@@ -112,6 +112,9 @@ class Call:
     trail: Trail
 
 
+LOCAL: Final = "local"
+"""Who calls over loopback without credentials, where that is allowed."""
+
 _CALL: ContextVar[Call | None] = ContextVar("everlease_admin_call", default=None)
 
 
@@ -141,3 +144,9 @@ def call_of(context: grpc.aio.ServicerContext) -> Call:
 def caller(context: grpc.aio.ServicerContext) -> Caller:
     """Who calls. Raises PermissionError as `call_of`."""
     return call_of(context).caller
+
+
+def author_of(context: grpc.aio.ServicerContext, said: str) -> str:
+    """Whom history names: an identity that was proved, else what the caller says of itself."""
+    name = caller(context).name
+    return said or name if name == LOCAL else name

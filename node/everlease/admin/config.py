@@ -1,44 +1,39 @@
 """ConfigService: documents are checked aside, put in force by compare-and-put, and shown as they were written.
 
-The law of this file: a document with a problem changes nothing and is told all of its problems; nothing is applied over
-a revision that its author did not mean.
+The law of this file: every revision that was ever in force can be told, and gone back to while its document is kept.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import grpc
-from google.rpc.code_pb2 import Code
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure
 
-from everlease.admin.answers import DOMAIN, Refusal, answered, await_view, not_found
-from everlease.admin.changes import MOST_LINES, Orphans, changes, orphans
+from everlease.admin import audit
+from everlease.admin.answers import answered, invalid, not_found
+from everlease.admin.applying import Applying, Outcome, Wish, invalid_document
+from everlease.admin.auth import author_of
 from everlease.admin.convert import timestamp
-from everlease.admin.managed import Verdict, judge, refusal
-from everlease.config.aside import compile_aside, retire, run
-from everlease.config.problems import InvalidDocument, Problem
+from everlease.admin.pages import Token, filters_of, read_token, size_of, write_token
+from everlease.config.aside import retire, run
+from everlease.config.chores import text_diff
+from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
+from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import config_service_pb2 as pb
 from everlease.pb.admin.v1 import config_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
-from everlease.store.configuration import Conflict, digest_of
-from everlease.store.records import BadRecord, Current, decode_current
+from everlease.store.records import Current
 
-DETAIL_BYTES: Final = 4096
-"""gRPC takes 8 KB of metadata by default, and details are metadata."""
-
-LONGEST_WORDS: Final = 500
-"""Characters of an author and of a comment."""
+_NOTHING_YET: Final = "the cluster has no configuration yet: `everlease config apply FILE`"
 
 
 class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
-    """Applies one document at a time: compiling takes a process of its own."""
+    """Checks, applies, shows, compares, and goes back."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, applying: Applying) -> None:
         self._rooms = rooms
-        self._compiling = asyncio.Lock()
+        self._applying = applying
 
     @answered
     async def ValidateConfig(
@@ -46,7 +41,7 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
     ) -> pb.ValidateConfigResponse:
         """All problems of a document."""
         try:
-            config = await self._compile(request.document)
+            config = await self._applying.compiled(request.document)
         except InvalidDocument as bad:
             return pb.ValidateConfigResponse(
                 problems=[
@@ -61,25 +56,42 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         self, request: pb.ApplyConfigRequest, context: grpc.aio.ServicerContext
     ) -> pb.ApplyConfigResponse:
         """Compare-and-put, or a dry run."""
-        before, _ = await self._rooms.configuration.documents.current()
-        expected = self._expected(request, before)
-        keep = await self._managed(request)
-        if before is not None:
-            await_view(self._rooms)  # whose leases it would orphan
-        try:
-            config = await self._compile(request.document)
-        except InvalidDocument as bad:
-            raise _invalid(bad.problems) from bad
-        answer = await self._compare(config)
-        await run(retire(config))
-        if request.validate_only or keep or await self._in_force(request, before):
-            if before:
-                answer.config.CopyFrom(_message(before, before))
-            return answer
-        if answer.orphan_count and not request.force:
-            raise _orphaning(answer)
-        after = await self._publish(request, expected)
-        answer.config.CopyFrom(_message(after, after))
+        wish = Wish(
+            request.document,
+            author_of(context, request.author),
+            request.comment,
+            request.manager,
+            request.expect_revision if request.HasField("expect_revision") else None,
+            request.etag,
+            dry=request.validate_only,
+            force=request.force,
+        )
+        outcome = await self._applying.apply(wish)
+        _record(context, outcome)
+        answer = pb.ApplyConfigResponse()
+        _tell(outcome, answer)
+        return answer
+
+    @answered
+    async def RollbackConfig(
+        self, request: pb.RollbackConfigRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RollbackConfigResponse:
+        """An old document becomes a new revision."""
+        if request.revision < 1:
+            raise invalid("revision", "which one?")
+        wish = Wish(
+            await self._applying.text(await self._note(request.revision)),
+            author_of(context, request.author),
+            request.comment or f"back to revision {request.revision}",
+            expected=request.expect_revision if request.HasField("expect_revision") else None,
+            etag=request.etag,
+            dry=request.validate_only,
+            force=request.force,
+        )
+        outcome = await self._applying.apply(wish)
+        _record(context, outcome)
+        answer = pb.RollbackConfigResponse()
+        _tell(outcome, answer)
         return answer
 
     @answered
@@ -87,89 +99,85 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         """A revision, or the one in force."""
         current, _ = await self._rooms.configuration.documents.current()
         if not request.revision and current is None:
-            raise not_found("the cluster has no configuration yet: `everlease config apply FILE`")
-        wanted = await self._note(request.revision) if request.revision else current
-        if wanted is None:
-            raise not_found(f"there is no configuration revision {request.revision}")
-        message = _message(wanted, current)
-        message.document = await self._text(wanted)
+            raise not_found(_NOTHING_YET)
+        wanted = await self._note(request.revision) if request.revision or current is None else current
+        message = config_message(wanted, current)
+        message.document = await self._applying.text(wanted)
         return message
+
+    @answered
+    async def ListConfigRevisions(
+        self, request: pb.ListConfigRevisionsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListConfigRevisionsResponse:
+        """Newest first. What was added since the first page is on none: a page begins below the one before."""
+        size, filters = size_of(request.page_size), filters_of(request)
+        token = read_token(request.page_token, filters)
+        documents = self._rooms.configuration.documents
+        current, _ = await documents.current()
+        rest = [note for note in reversed(await documents.history()) if token is None or note.revision < token.after]
+        answer = pb.ListConfigRevisionsResponse(configs=[config_message(each, current) for each in rest[:size]])
+        if len(rest) > size:
+            answer.next_page_token = write_token(Token(0, rest[size - 1].revision, filters))
+        return answer
+
+    @answered
+    async def DiffConfigs(
+        self, request: pb.DiffConfigsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.DiffConfigsResponse:
+        """As text, and in what it means."""
+        start = await self._wanted(request.from_revision)
+        end = None if request.WhichOneof("to") == "document" else await self._wanted(request.to_revision)
+        old = await self._applying.text(start)
+        new = request.document if end is None else await self._applying.text(end)
+        names = (f"revision {start.revision}", f"revision {end.revision}" if end else "document")
+        answer = pb.DiffConfigsResponse(from_revision=start.revision, to_revision=end.revision if end else 0)
+        answer.text_diff = await text_diff(old, new, names)
+        lines, answer.change_count = await self._meaning(start, old, end, new)
+        answer.changes.extend(lines)
+        return answer
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    async def _compile(self, document: str) -> Config:
-        async with self._compiling:
-            return await compile_aside(document)
-
-    def _expected(self, request: pb.ApplyConfigRequest, before: Current | None) -> int:
-        """The revision that must still be in force when the document goes there."""
-        present = before.revision if before else 0
-        for name in ("author", "comment", "manager"):
-            if len(getattr(request, name)) > LONGEST_WORDS:
-                raise Refusal(Code.INVALID_ARGUMENT, f"{name}: at most {LONGEST_WORDS} characters")
-        if request.HasField("expect_revision") and request.expect_revision != present and not request.force:
-            raise _conflict(present)
-        return present
-
-    async def _managed(self, request: pb.ApplyConfigRequest) -> bool:
-        """Whether a manager's document is to be left as it is. Raises Refusal."""
-        if not request.manager:
-            return False
-        history = await self._rooms.configuration.documents.history()
-        verdict = judge(request.manager, digest_of(request.document), history, force=request.force)
-        if verdict is Verdict.REFUSE:
-            raise Refusal(Code.ABORTED, refusal(request.manager, history[-1]))
-        return verdict is Verdict.KEEP
-
-    async def _in_force(self, request: pb.ApplyConfigRequest, before: Current | None) -> bool:
-        """Whether it is the very text in force already, and as good as the caller's own."""
-        if before is None or not before.revision or request.manager not in {"", before.manager}:
-            return False
-        return await self._text(before) == request.document
-
-    async def _compare(self, new: Config) -> pb.ApplyConfigResponse:
-        """What it would change, for whom."""
-        answer = pb.ApplyConfigResponse()
-        old = self._rooms.configuration.current
-        for line in changes(old, new):
-            if line is None:
-                await asyncio.sleep(0)
-            elif len(answer.changes) < MOST_LINES:
-                answer.changes.append(line)
-        found = Orphans()
-        for _ in orphans(old, new, self._rooms.view, found):
-            await asyncio.sleep(0)
-        answer.orphans.extend(found.lines()[:MOST_LINES])
-        answer.orphan_count = found.total
-        return answer
-
-    async def _publish(self, request: pb.ApplyConfigRequest, expected: int) -> Current:
-        rooms = self._rooms
+    async def _meaning(self, start: Current, old: str, end: Current | None, new: str) -> tuple[list[str], int]:
+        """What the difference means. A document is checked; an old revision that is not read any more says so."""
+        before = after = None
         try:
-            return await rooms.configuration.documents.publish(
-                request.document,
-                expected,
-                request.author,
-                request.comment,
-                rooms.clock.now(),
-                manager=request.manager,
-            )
-        except Conflict as other:
-            raise _conflict(other.revision) from other
+            before = await self._compiled(start, old)
+            after = await self._compiled(end, new)
+            return await self._applying.differences(before, after)
+        except ConfigError as unreadable:
+            return [f"what it means cannot be told: {str(unreadable).splitlines()[0]}"], 1
+        finally:
+            for config in (before, after):
+                if config is not None:
+                    await run(retire(config))
 
-    async def _note(self, revision: int) -> Current | None:
-        key = self._rooms.keys.config_note(revision)
-        page = await self._rooms.store.get_range(key, key + b"\0", limit=1)
-        return decode_current(page.records[0].value or b"") if page.records else None
-
-    async def _text(self, of: Current) -> str:
+    async def _compiled(self, of: Current | None, text: str) -> Config:
         try:
-            return await self._rooms.configuration.documents.fetch(of.revision)
-        except BadRecord as bad:
-            raise Refusal(Code.DATA_LOSS, str(bad)) from bad
+            return await self._applying.compiled(text)
+        except InvalidDocument as bad:
+            if of is None:
+                raise invalid_document(bad.problems) from bad
+            raise ConfigError(f"revision {of.revision}: {bad}") from bad
+
+    async def _wanted(self, revision: int) -> Current:
+        """A revision's entry, 0 = that of the one in force. Raises Refusal."""
+        if revision:
+            return await self._note(revision)
+        current, _ = await self._rooms.configuration.documents.current()
+        if current is None:
+            raise not_found(_NOTHING_YET)
+        return current
+
+    async def _note(self, revision: int) -> Current:
+        note = await self._rooms.configuration.documents.note(revision)
+        if note is None:
+            raise not_found(f"there is no configuration revision {revision}")
+        return note
 
 
-def _message(of: Current, current: Current | None) -> pb.Config:
+def config_message(of: Current, current: Current | None) -> pb.Config:
+    """A revision as a message, without its document."""
     return pb.Config(
         name=f"configs/{of.revision}",
         revision=of.revision,
@@ -179,30 +187,22 @@ def _message(of: Current, current: Current | None) -> pb.Config:
         apply_time=timestamp(of.applied_at),
         current=current is not None and of.revision == current.revision,
         etag=of.digest,
+        document_kept=of.chunks > 0,
     )
 
 
-def _invalid(problems: list[Problem]) -> Refusal:
-    """As many violations as the details take; the message says how many there are."""
-    detail = BadRequest()
-    for each in problems:
-        detail.field_violations.add(field=each.path, description=f"line {each.line}: {each.message}")
-        if detail.ByteSize() > DETAIL_BYTES:
-            del detail.field_violations[-1]
-            break
-    count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
-    return Refusal(Code.INVALID_ARGUMENT, f"the document has {count}; nothing was changed", [detail])
+def _record(context: grpc.aio.ServicerContext, outcome: Outcome) -> None:
+    if outcome.applied and outcome.after is not None:
+        before = config_message(outcome.before, None) if outcome.before else None
+        after = config_message(outcome.after, outcome.after)
+        audit.record(context, after.name, before, after, outcome.after.revision)
 
 
-def _conflict(revision: int) -> Refusal:
-    info = ErrorInfo(reason="CONFLICT", domain=DOMAIN, metadata={"revision": str(revision)})
-    words = f"revision {revision} is in force" if revision else "no configuration is in force yet"
-    return Refusal(Code.ABORTED, f"{words}, which is not the one that was expected; nothing was changed", [info])
-
-
-def _orphaning(answer: pb.ApplyConfigResponse) -> Refusal:
-    detail = PreconditionFailure()
-    for line in answer.orphans[:20]:
-        detail.violations.add(type="ORPHANS", subject="", description=line)
-    words = f"{answer.orphan_count} live leases would lie outside every pool; nothing was changed"
-    return Refusal(Code.FAILED_PRECONDITION, f"{words} (apply it with force to do it all the same)", [detail])
+def _tell(outcome: Outcome, answer: pb.ApplyConfigResponse | pb.RollbackConfigResponse) -> None:
+    if outcome.after is not None:
+        answer.config.CopyFrom(config_message(outcome.after, outcome.after))
+    answer.changes.extend(outcome.lines)
+    answer.change_count = outcome.count
+    answer.orphans.extend(outcome.orphans.lines()[:200])
+    answer.orphaned_leases.extend(outcome.orphans.messages()[:1000])
+    answer.orphan_count = outcome.orphans.total

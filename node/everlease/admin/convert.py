@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
@@ -34,6 +35,8 @@ _SUBNET_STATES: Final = {
     DRAINING: subnet_service_pb2.SUBNET_STATE_DRAINING,
     DISABLED: subnet_service_pb2.SUBNET_STATE_DISABLED,
 }
+STATE_WORDS: Final = {state: word for word, state in _SUBNET_STATES.items()}
+"""State of a subnet or pool -> its word in the document."""
 
 
 def dotted(address: int) -> str:
@@ -73,6 +76,16 @@ def client_keys(octets: bytes) -> tuple[bytes, ...]:
     """The keys under which a client known by these octets may have its leases: a key, a MAC, a client identifier."""
     found = (octets, TAG_HARDWARE + _ETHERNET + octets, TAG_CLIENT_ID + _ETHERNET + octets, TAG_CLIENT_ID + octets)
     return tuple(key for key in found if len(key) <= LONGEST)
+
+
+def etag_of(revision: int) -> str:
+    """What changes with a record: etcd's mod revision of it; "" for one that is not there."""
+    return f"{revision:x}" if revision else ""
+
+
+def utc(seconds: float) -> str:
+    """Seconds UTC as people write them in sentences."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def timestamp(seconds: float) -> Timestamp | None:
@@ -124,7 +137,7 @@ def lease_message(space: str, address: int, lease: Lease, revision: int) -> leas
         relay_information=lease.relay,
         node=lease.node,
         config_revision=lease.config,
-        etag=f"{revision:x}",
+        etag=etag_of(revision),
     )
 
 
@@ -144,7 +157,13 @@ def subnet_message(subnet: Subnet, config: Config) -> subnet_service_pb2.Subnet:
         state=_SUBNET_STATES.get(subnet.state, subnet_service_pb2.SUBNET_STATE_UNSPECIFIED),
         allocator=subnet.allocator,
         pools=[
-            subnet_service_pb2.Pool(first=dotted(pool.first), last=dotted(pool.last), classes=sorted(pool.classes))
+            subnet_service_pb2.Pool(
+                first=dotted(pool.first),
+                last=dotted(pool.last),
+                classes=sorted(pool.classes),
+                state=_SUBNET_STATES.get(pool.state, subnet_service_pb2.SUBNET_STATE_UNSPECIFIED),
+            )
             for pool in subnet.pools
         ],
+        etag=f"{config.mod_revision:x}",
     )

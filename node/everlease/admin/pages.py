@@ -28,11 +28,15 @@ T = TypeVar("T")
 
 
 class Token(msgspec.Struct, array_like=True):
-    """Where the next page starts. revision: of the snapshot; after: last key that was looked at; filters: checksum."""
+    """Where the next page starts. revision: of the snapshot; after: last key that was looked at; filters: checksum.
+
+    word: the last key where keys are no numbers.
+    """
 
     revision: int
     after: int
     filters: int
+    word: str = ""
 
 
 def size_of(page_size: int) -> int:

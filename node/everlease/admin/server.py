@@ -15,9 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from everlease.admin.access import Doorkeeper, Papers, is_loopback
+from everlease.admin.applying import Applying
 from everlease.admin.audit import Trail
-from everlease.admin.cluster import ClusterService
 from everlease.admin.backup import BackupService
+from everlease.admin.cluster import ClusterService
 from everlease.admin.config import ConfigService
 from everlease.admin.explain import ExplainService
 from everlease.admin.guard import Guard
@@ -25,9 +26,9 @@ from everlease.admin.leases import LeaseService
 from everlease.admin.subnets import SubnetService
 from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import (
-    cluster_service_pb2,
     backup_service_pb2,
     backup_service_pb2_grpc,
+    cluster_service_pb2,
     cluster_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
@@ -65,8 +66,8 @@ _SERVICES: Final = tuple(
         (subnet_service_pb2, "SubnetService"),
         (config_service_pb2, "ConfigService"),
         (cluster_service_pb2, "ClusterService"),
-        (explain_service_pb2, "ExplainService"),
         (backup_service_pb2, "BackupService"),
+        (explain_service_pb2, "ExplainService"),
     )
 )
 _NO_PAPERS: Final = Papers()
@@ -113,12 +114,13 @@ async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Hand
 
 def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
     lease_service_pb2_grpc.add_LeaseServiceServicer_to_server(LeaseService(rooms), server)
-    subnet_service_pb2_grpc.add_SubnetServiceServicer_to_server(SubnetService(rooms), server)
-    config_service_pb2_grpc.add_ConfigServiceServicer_to_server(ConfigService(rooms), server)
+    applying = Applying(rooms)
+    subnet_service_pb2_grpc.add_SubnetServiceServicer_to_server(SubnetService(rooms, applying), server)
+    config_service_pb2_grpc.add_ConfigServiceServicer_to_server(ConfigService(rooms, applying), server)
     cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterService(rooms), server)
+    backup_service_pb2_grpc.add_BackupServiceServicer_to_server(BackupService(rooms), server)
     explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(rooms), server)
 
-    backup_service_pb2_grpc.add_BackupServiceServicer_to_server(BackupService(rooms), server)
 
 def _bind(server: grpc.aio.Server, address: str, tls: grpc.ServerCredentials | None) -> int:
     _try(address)

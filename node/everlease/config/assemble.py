@@ -38,6 +38,7 @@ class Head:
     limits: Limits
     classes: tuple[ClientClass, ...]
     option_names: Mapping[int, str]
+    option_types: Mapping[int, str]
     networks: Mapping[str, Parameters]
     ambiguous: frozenset[int]
 
@@ -94,6 +95,7 @@ class Assembly:
             by_link=self.by_link,
             by_prefix=dict(sorted(self.by_prefix.items(), reverse=True)),  # longest first
             option_names=head.option_names,
+            option_types=head.option_types,
         )
 
     def _index(self, network: Network) -> None:

@@ -68,6 +68,7 @@ def compile_document(
         limits=Limits(document.limits.packets_per_client),
         classes=_classes(document, compiler, top),
         option_names=compiler.options.names,
+        option_types=compiler.options.types,
         networks=levels,
         ambiguous=ambiguous,
     )

@@ -1,211 +1,278 @@
-"""What a change of configuration does: to subnets, pools and options, and to leases that live.
+"""What a change of configuration does, for whom: one line for each thing, in the operator's words and values.
 
-The law of this file: it counts every lease and shows a few, in steps short enough for a node that serves.
+The law of this file: it tells what clients of a subnet, a class or a reservation get instead of what; and it goes in
+steps short enough for a node that serves.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Final, TypeAlias
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 from everlease.config import ranges
+from everlease.config.levels import duration
+from everlease.config.options import OptionTable
 from everlease.config.values import show
-from everlease.core.model import Config, OptionValue, Parameters, Subnet
+from everlease.core.lifecycle import INFINITE
+from everlease.core.model import SEND_NEVER, Config, OptionValue, Parameters, Pool, Reservation, Subnet
 from everlease.wire import options4
 
-Held: TypeAlias = tuple[str, int, int, bytes]
-"""A live lease: space, address, subnet id, client key (a tag octet, then what identifies the client)."""
+Lines: TypeAlias = Iterator[str | None]
+"""Lines for people; None where the loop may turn."""
 
-EXAMPLES: Final = 10
+NAMED: Final = 10
+"""Reservations of one subnet that are named; the others are counted."""
 
-NO_SUBNET: Final = "in no subnet any more"
-NO_POOL: Final = "outside every pool"
-RESERVED: Final = "reserved for another client"
+LONGEST: Final = 120
+"""Characters of a value."""
 
-_SEND: Final = ("requested", "always", "never")
+STRIDE: Final = 100
+"""Reservations, or subnets, looked at between two turns of the loop: well under a millisecond."""
+
+_SEND: Final = ("", " (always)", " (never)")
 _PLAIN: Final = (
     "name", "description", "labels", "link", "relays", "strict_relays", "trust_option_82", "state", "unknown_clients",
     "allocator", "client_identity", "space", "exclude",
 )  # fmt: skip
+_TIMES: Final = frozenset(
+    ("valid_lifetime", "min_valid_lifetime", "max_valid_lifetime", "renew_time", "rebind_time", "offer_lifetime",
+     "affinity", "decline_probation", "grace")
+)  # fmt: skip
+
+_Key: TypeAlias = tuple[str, bytes, int]
+_Said: TypeAlias = Callable[[Parameters], bool]
+
+
+def changes(old: Config | None, new: Config) -> Lines:
+    """What it means to go from `old` (None: nothing yet) to `new`."""
+    if old is None:
+        counts = f"subnets: {len(new.subnets)}, classes: {len(new.classes)}"
+        yield f"the first configuration; {counts}"
+        return
+    yield from _Comparison(old, new).lines()
+
+
+def identifier(reservation: Reservation) -> str:
+    """Whom a reservation is for, as people write it."""
+    octets = reservation.value
+    if reservation.kind == "hw-address":
+        text = octets[1:].hex(":") if octets[:1] == b"\x01" else f"{octets[0]}/{octets[1:].hex(':')}"
+    elif octets.isascii() and octets.decode("ascii").isprintable():
+        text = octets.decode("ascii")
+    else:
+        text = octets.hex(":")
+    return f"{reservation.kind} {text}" + (f" behind {show(reservation.relay)}" if reservation.relay else "")
 
 
 @dataclass(slots=True)
-class Orphans:
-    """Leases of one fate: how many, and the first few."""
+class _Comparison:
+    old: Config
+    new: Config
 
-    count: int = 0
-    examples: list[Held] = field(default_factory=list)
+    def lines(self) -> Lines:
+        old, new = self.old, self.new
+        yield from self._everywhere()
+        for name in ("cluster", "limits"):
+            yield from _fields(name, getattr(old, name), getattr(new, name))
+        yield from self._classes()
+        yield from self._networks()
+        for number in sorted(old.subnets.keys() | new.subnets.keys()):
+            yield from self._subnet(old.subnets.get(number), new.subnets.get(number))
+            yield None
 
-    def add(self, lease: Held) -> None:
-        """Count a lease."""
-        self.count += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(lease)
+    # --- levels above the subnets -------------------------------------------------------------------------------------
 
+    def _everywhere(self) -> Lines:
+        for line, said in self._parameters(self.old.parameters, self.new.parameters):
+            ruled = yield from self._ruled(said)
+            count = len(self.new.subnets)
+            yield f"everywhere: {line}" + (f" (in {count - ruled} of {count} subnets)" if ruled else "")
 
-@dataclass(slots=True)
-class Difference:
-    """What a change does.
+    def _ruled(self, said: _Said) -> Generator[None, None, int]:
+        """Subnets that do not inherit it from the document, because they or their shared network say it."""
+        found = 0
+        for place, subnet in enumerate(self.new.subnets.values(), 1):
+            found += said(subnet.parameters) or said(self.new.network_of[subnet.id].parameters)
+            if place % STRIDE == 0:
+                yield None
+        return found
 
-    added, removed: subnet ids. changed: subnet id -> lines like `pools: 10.1.0.0-10.1.0.99 removed`.
-    general: lines about the document, its classes and shared networks. orphans: by NO_SUBNET, NO_POOL, RESERVED.
-    """
+    def _classes(self) -> Lines:
+        before, after = ({each.name: each for each in one.classes} for one in (self.old, self.new))
+        yield from (f"class {name} is new" for name in after if name not in before)
+        yield from (f"class {name} is removed" for name in before if name not in after)
+        for name in [name for name in after if name in before]:
+            if before[name].match != after[name].match:
+                yield f"class {name}: other clients match"
+            if before[name].action != after[name].action:
+                yield f"class {name}: action {_word(before[name].action)} -> {_word(after[name].action)}"
+            yield from self._level(f"class {name}", before[name].parameters, after[name].parameters)
 
-    added: list[int] = field(default_factory=list)
-    removed: list[int] = field(default_factory=list)
-    changed: dict[int, list[str]] = field(default_factory=dict)
-    general: list[str] = field(default_factory=list)
-    orphans: dict[str, Orphans] = field(default_factory=dict)
+    def _networks(self) -> Lines:
+        before, after = ({each.name: each for each in one.networks if each.name} for one in (self.old, self.new))
+        yield from (f"shared network {name} is new" for name in after if name not in before)
+        yield from (f"shared network {name} is removed" for name in before if name not in after)
+        for name in [name for name in after if name in before]:
+            ids = [", ".join(str(each.id) for each in one[name].subnets) for one in (before, after)]
+            if ids[0] != ids[1]:
+                yield f"shared network {name}: subnets {ids[0]} -> {ids[1]}"
+            yield from self._level(f"shared network {name}", before[name].parameters, after[name].parameters)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the change does nothing."""
-        return not (self.added or self.removed or self.changed or self.general or self.orphans)
+    # --- a subnet -----------------------------------------------------------------------------------------------------
 
+    def _subnet(self, old: Subnet | None, new: Subnet | None) -> Lines:
+        if old is None and new is not None:
+            held = f"; reservations: {len(new.reservations)}" if new.reservations else ""
+            yield f"{_named(new)} is new: pools {_pools(new)}{held}"
+        elif new is None and old is not None:
+            yield f"{_named(old)} is removed"
+        elif old is not None and new is not None:
+            yield from self._changed(old, new)
 
-def difference(old: Config | None, new: Config, leases: Iterable[Held]) -> Difference:
-    """What it means to go from `old` (None: nothing yet) to `new` while these leases live."""
-    result = Difference()
-    deque(difference_steps(old, new, leases, result), maxlen=0)
-    return result
+    def _changed(self, old: Subnet, new: Subnet) -> Lines:
+        where = f"subnet {new.id}"
+        if (old.prefix, old.length) != (new.prefix, new.length):
+            yield f"{where}: prefix {_prefix(old)} -> {_prefix(new)}"
+        for name in _PLAIN:
+            yield from _value(where, name, getattr(old, name), getattr(new, name))
+        yield from self._pools(where, old, new)
+        yield from self._level(where, old.parameters, new.parameters)
+        yield from self._reservations(where, old.reservations, new.reservations)
 
+    def _pools(self, where: str, old: Subnet, new: Subnet) -> Lines:
+        before, after = ({(pool.first, pool.last): pool for pool in one.pools} for one in (old, new))
+        if before.keys() != after.keys():
+            yield f"{where}: pools {_pools(old)} -> {_pools(new)}"
+        for span in [span for span in after if span in before]:
+            here = f"{where}, pool {ranges.text(span)}"
+            for name in ("state", "classes"):
+                yield from _value(here, name, getattr(before[span], name), getattr(after[span], name))
+            yield from self._level(here, before[span].parameters, after[span].parameters)
 
-def difference_steps(old: Config | None, new: Config, leases: Iterable[Held], result: Difference) -> Iterator[None]:
-    """`difference` in short steps (for `aside.run`), into `result`."""
-    before: Mapping[int, Subnet] = old.subnets if old is not None else {}
-    for number, subnet in new.subnets.items():
-        if number not in before:
-            result.added.append(number)
-        else:
-            lines = _subnet_lines(before[number], subnet, new.option_names)
-            lines += yield from _reservation_lines(before[number], subnet)
-            if lines:
-                result.changed[number] = lines
-        yield
-    for number in before:
-        if number not in new.subnets:
-            result.removed.append(number)
-        yield
-    if old is not None:
-        result.general += _general_lines(old, new)
-    yield from _orphans(new, leases, result)
+    def _reservations(self, where: str, old: Mapping[_Key, Reservation], new: Mapping[_Key, Reservation]) -> Lines:
+        """Named as far as there are few; a subnet may have tens of thousands."""
+        told = [0, 0]
+        for place, key in enumerate([*new, *(key for key in old if key not in new)], 1):
+            before, after = old.get(key), new.get(key)
+            if before != after:
+                told[0] += 1
+                if told[0] <= NAMED:
+                    yield from self._reservation(where, before, after)
+                else:
+                    told[1] += 1
+            if place % STRIDE == 0:
+                yield None
+        if told[1]:
+            yield f"{where}: {told[1]} more reservations"
 
+    def _reservation(self, where: str, old: Reservation | None, new: Reservation | None) -> Lines:
+        if old is None and new is not None:
+            yield f"{where}: reservation {_kept(new)} is new"
+        elif new is None and old is not None:
+            yield f"{where}: reservation {_kept(old)} is removed"
+        elif old is not None and new is not None:
+            here = f"{where}, reservation {identifier(new)}"
+            for name in ("address", "hostname"):
+                yield from _value(here, name, getattr(old, name), getattr(new, name))
+            yield from self._level(here, old.parameters, new.parameters)
 
-def _orphans(new: Config, leases: Iterable[Held], result: Difference) -> Iterator[None]:
-    prefixes: dict[tuple[str, int], dict[int, Subnet]] = {}
-    for subnet in new.subnets.values():
-        prefixes.setdefault((subnet.space, subnet.length), {})[subnet.prefix >> (32 - subnet.length)] = subnet
-        yield
-    for lease in leases:
-        fate = _fate(_subnet_of(prefixes, lease[0], lease[1]), lease)
-        if fate:
-            result.orphans.setdefault(fate, Orphans()).add(lease)
-        yield
+    # --- parameters ---------------------------------------------------------------------------------------------------
 
+    def _level(self, where: str, old: Parameters, new: Parameters) -> Lines:
+        if old != new:
+            yield from (f"{where}: {line}" for line, _ in self._parameters(old, new))
 
-def _subnet_of(prefixes: Mapping[tuple[str, int], Mapping[int, Subnet]], space: str, address: int) -> Subnet | None:
-    for (named, length), table in prefixes.items():
-        if named == space and (found := table.get(address >> (32 - length))) is not None:
-            return found
-    return None
-
-
-def _fate(subnet: Subnet | None, lease: Held) -> str:
-    """Why the client cannot keep the address, or "". A reservation by another identifier is taken for its own."""
-    if subnet is None:
-        return NO_SUBNET
-    address, client = lease[1], lease[3]
-    reservation = subnet.reserved.get(address)
-    if reservation is not None:
-        by_client = reservation.kind in ("hw-address", "client-id")
-        return RESERVED if by_client and client[1:] != reservation.value else ""
-    inside = any(first <= address <= last for pool in subnet.pools for first, last in pool.ranges)
-    return "" if inside else NO_POOL
-
-
-def _general_lines(old: Config, new: Config) -> list[str]:
-    lines = _parameter_lines(old.parameters, new.parameters, new.option_names)
-    for name in ("cluster", "limits"):
-        if getattr(old, name) != getattr(new, name):
-            lines.append(f"{name}: {getattr(old, name)} -> {getattr(new, name)}")
-    lines += _set_lines(
-        "client-classes", {one.name: one for one in old.classes}, {one.name: one for one in new.classes}
-    )
-    named_before, named_now = (
-        {one.name: (one.parameters, sorted(subnet.id for subnet in one.subnets)) for one in config.networks if one.name}
-        for config in (old, new)
-    )
-    return lines + _set_lines("shared-networks", named_before, named_now)
-
-
-def _subnet_lines(old: Subnet, new: Subnet, names: Mapping[int, str]) -> list[str]:
-    lines = []
-    if (old.prefix, old.length) != (new.prefix, new.length):
-        lines.append(f"prefix: {show(old.prefix)}/{old.length} -> {show(new.prefix)}/{new.length}")
-    for name in _PLAIN:
-        before, now = getattr(old, name), getattr(new, name)
-        if before != now:
-            lines.append(f"{name.replace('_', '-')}: {_plain(name, before)} -> {_plain(name, now)}")
-    pools_before, pools_now = ({ranges.text((pool.first, pool.last)): pool for pool in one.pools} for one in (old, new))
-    lines += _set_lines("pools", pools_before, pools_now)
-    lines += _parameter_lines(old.parameters, new.parameters, names)
-    return lines
-
-
-def _reservation_lines(old: Subnet, new: Subnet) -> Generator[None, None, list[str]]:
-    """Counted one by one: a subnet may have tens of thousands."""
-    added = changed = removed = 0
-    for key, reservation in new.reservations.items():
-        added += key not in old.reservations
-        changed += key in old.reservations and old.reservations[key] != reservation
-        yield
-    for key in old.reservations:
-        removed += key not in new.reservations
-        yield
-    counts = ((added, "added"), (removed, "removed"), (changed, "changed"))
-    text = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return [f"reservations: {text}"] if text else []
+    def _parameters(self, old: Parameters, new: Parameters) -> Iterator[tuple[str, _Said]]:
+        """Each difference, and what tells whether a level says the same thing."""
+        for name in (each.name for each in fields(Parameters) if each.name != "options"):
+            before, after = getattr(old, name), getattr(new, name)
+            if before != after:
+                yield f"{_key(name)} {_word(before, name)} -> {_word(after, name)}", _says(name)
+        for code in sorted(old.options.keys() | new.options.keys()):
+            was, now = old.options.get(code), new.options.get(code)
+            if was != now:
+                known = options4.by_code.get(code)
+                label = self.new.option_names.get(code) or (known.name if known else str(code))
+                line = f"option {label} {_option(self.old, code, was)} -> {_option(self.new, code, now)}"
+                yield line, _sends(code)
 
 
-def _plain(name: str, value: object) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(show(address) for address in sorted(value)) or "none"
-    if name == "exclude" and isinstance(value, tuple):
-        return ", ".join(ranges.text(span) for span in value) or "none"
-    return "none" if value in (None, "") else str(value)
+def _says(name: str) -> _Said:
+    return lambda level: getattr(level, name) is not None
 
 
-def _set_lines(what: str, old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    lines = [f"{what}: {name} added" for name in new if name not in old]
-    lines += [f"{what}: {name} removed" for name in old if name not in new]
-    return lines + [f"{what}: {name} changed" for name in new if name in old and old[name] != new[name]]
+def _sends(code: int) -> _Said:
+    return lambda level: code in level.options
 
 
-def _parameter_lines(old: Parameters, new: Parameters, names: Mapping[int, str]) -> list[str]:
-    lines = []
-    for name in (one.name for one in fields(Parameters) if one.name != "options"):
-        before, now = getattr(old, name), getattr(new, name)
-        if before != now:
-            lines.append(f"{name.replace('_', '-')}: {_said(name, before)} -> {_said(name, now)}")
-    for code in sorted(old.options.keys() | new.options.keys()):
-        before, now = old.options.get(code), new.options.get(code)
-        if before != now:
-            known = options4.by_code.get(code)
-            label = names.get(code) or (known.name if known else str(code))
-            lines.append(f"option {label}: {_option(code, before)} -> {_option(code, now)}")
-    return lines
-
-
-def _said(name: str, value: object) -> str:
-    if isinstance(value, int) and name == "next_server":
-        return show(value)
-    return "not said" if value is None else value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _option(code: int, value: OptionValue | None) -> str:
+def _option(config: Config, code: int, value: OptionValue | None) -> str:
     if value is None:
-        return "not said"
-    send = f" ({_SEND[value.send]})" if value.send else ""
-    return f"{options4.show(code, value.data) if value.data else ''}{send}".strip()
+        return "(not said)"
+    if value.send == SEND_NEVER:
+        return "(never)"
+    kind = OptionTable.of(config.option_names, config.option_types).kind(code)
+    shown = options4.Option(code, "", kind, 0).show(value.data)
+    return _cut(", ".join(map(str, shown)) if isinstance(shown, list | tuple) else str(shown)) + _SEND[value.send]
+
+
+def _fields(where: str, old: object, new: object) -> Lines:
+    """Field by field of two values of one dataclass."""
+    for each in fields(old):  # type: ignore[arg-type]
+        yield from _value(where, each.name, getattr(old, each.name), getattr(new, each.name))
+
+
+def _value(where: str, name: str, old: object, new: object) -> Lines:
+    if old != new:
+        yield f"{where}: {_key(name)} {_word(old, name)} -> {_word(new, name)}"
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _word(value: Any, name: str = "") -> str:
+    if value is None or value in ("", b"", frozenset(), ()) or (name in ("address", "next_server") and value == 0):
+        return "(none)"
+    if name in ("address", "next_server"):
+        return show(value)
+    if name in _TIMES:
+        return "infinite" if value == INFINITE else duration(value)
+    if name == "relays":
+        return _cut(", ".join(map(show, sorted(value))))
+    if name == "exclude":
+        return _cut(", ".join(map(ranges.text, value)))
+    if name == "ping_check":
+        return f"on, {value.timeout:g} s" if value.enabled else "off"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return _cut(", ".join(f"{key}: {one}" for key, one in value.items())) or "(none)"
+    if isinstance(value, frozenset):
+        return _cut(", ".join(sorted(value)))
+    return _cut(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _kept(reservation: Reservation) -> str:
+    return identifier(reservation) + (f" at {show(reservation.address)}" if reservation.address else "")
+
+
+def _named(subnet: Subnet) -> str:
+    return f"subnet {subnet.id} ({_prefix(subnet)})"
+
+
+def _prefix(subnet: Subnet) -> str:
+    return f"{show(subnet.prefix)}/{subnet.length}"
+
+
+def _pools(subnet: Subnet) -> str:
+    def span(pool: Pool) -> str:
+        return ranges.text((pool.first, pool.last))
+
+    more = f" and {len(subnet.pools) - 4} more" if len(subnet.pools) > 4 else ""
+    return (", ".join(span(pool) for pool in islice(subnet.pools, 4)) or "(none)") + more

@@ -72,6 +72,7 @@ def frames(config: Config, ambiguous: frozenset[int]) -> Iterator[bytes]:
             limits=config.limits,
             classes=config.classes,
             option_names=config.option_names,
+            option_types=config.option_types,
             networks=names,
             ambiguous=ambiguous,
         ),

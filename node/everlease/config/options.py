@@ -42,9 +42,19 @@ class OptionTable:
     def __init__(self, broken: Collection[str] = ()) -> None:
         """broken: names whose definition is a finding already; what is said of them is no second one."""
         self.names: dict[int, str] = {}
+        self.types: dict[int, str] = {}
         self._broken = set(broken)
         self._codes: dict[str, int] = {}
         self._kinds: dict[int, Kind] = {}
+
+    @classmethod
+    def of(cls, names: Mapping[int, str], types: Mapping[int, str]) -> OptionTable:
+        """The table of a configuration that was compiled before: `Config.option_names`, `Config.option_types`."""
+        table = cls()
+        for code, name in names.items():
+            table.names[code], table.types[code] = name, types[code]
+            table._codes[name], table._kinds[code] = code, kinds.BY_NAME[types[code]]
+        return table
 
     def define(self, definition: OptionDefinition, path: Path, report: Report) -> None:
         """Add one entry of `option-def`."""
@@ -55,7 +65,7 @@ class OptionTable:
             report.add((*path, "code"), f"the server sets option {definition.code} itself: {_OWN[definition.code]}")
         if definition.name in self._codes or definition.code in self.names:
             report.add(path, f'"{definition.name}" or code {definition.code} is defined twice; keep one')
-        kind = _kind(definition)
+        kind = kinds.BY_NAME.get(_type(definition))
         if kind is None:
             known = ", ".join(sorted(kinds.BY_NAME))
             near = did_you_mean(definition.type, kinds.BY_NAME)
@@ -64,6 +74,7 @@ class OptionTable:
             return
         self.names[definition.code] = definition.name
         self._codes[definition.name] = definition.code
+        self.types[definition.code] = _type(definition)
         self._kinds[definition.code] = kind
         self._broken.discard(definition.name)
 
@@ -133,6 +144,6 @@ class OptionTable:
         return self.kind(code).encode(given)
 
 
-def _kind(definition: OptionDefinition) -> Kind | None:
-    """The kind that a definition asks for: by name, `array: true` making a list of it."""
-    return kinds.BY_NAME.get(f"{definition.type}-list" if definition.array else definition.type)
+def _type(definition: OptionDefinition) -> str:
+    """The name of the kind that a definition asks for: `array: true` makes a list of it."""
+    return f"{definition.type}-list" if definition.array else definition.type

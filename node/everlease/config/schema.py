@@ -95,6 +95,7 @@ class Pool(Leaf):
     """Addresses for clients without a reservation."""
 
     range: Range
+    state: State = "active"
     classes: list[Word] = Field(default_factory=list, description="only for clients of one of these classes")
 
 

@@ -130,7 +130,7 @@ def _pools(
             )
         _check_classes(pool, here, classes, compiler)
         parameters = compiler.parameters(pool, here, above)
-        pools.append(Pool(*pool.range, ranges, frozenset(pool.classes), parameters))
+        pools.append(Pool(*pool.range, ranges, frozenset(pool.classes), parameters, pool.state))
     _check_overlaps(pools, path, compiler)
     return tuple(pools)
 

@@ -167,7 +167,7 @@ def _if_free(query: Query, subnet: Subnet, address: int, source: str) -> Choice 
     if not subnet.holds(address) or availability(query, address) == TAKEN:
         return None
     right = entitlement(query, subnet, address)
-    if right is None:
+    if right is None or right.state(subnet, address) != ACTIVE:
         return None
     row = query.row(address)
     if source != CURRENT and holds(query, row):

@@ -92,7 +92,7 @@ class Policy:
 class Pool:
     """Addresses for dynamic clients: `first`..`last` inclusive; `ranges` is the same less the subnet's exclusions.
 
-    classes: the client must be in one of them; empty = anybody.
+    classes: the client must be in one of them; empty = anybody. state: as a subnet's, of its dynamic clients alone.
     """
 
     first: int
@@ -100,6 +100,7 @@ class Pool:
     ranges: tuple[tuple[int, int], ...]
     classes: frozenset[str]
     parameters: Parameters
+    state: str = ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,4 +222,5 @@ class Config:
     by_link: Mapping[str, Network]  # link labels named by a subnet
     by_prefix: Mapping[int, Mapping[int, Subnet]]  # prefix length -> prefix >> (32 - length) -> subnet
     option_names: Mapping[int, str] = field(default_factory=dict)  # of option-def, for explain
+    option_types: Mapping[int, str] = field(default_factory=dict)  # of option-def, as `wire.kinds.BY_NAME` names them
     derived: Derived = field(init=False, repr=False, compare=False, default_factory=Derived)

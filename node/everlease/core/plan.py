@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from everlease.core.model import Config, Pool, Subnet
+from everlease.core.model import ACTIVE, Config, Pool, Subnet
 from everlease.core.situation import View
 
 KEPT_MASKS = 4096
@@ -61,7 +61,7 @@ class PoolPlan:
 
 
 class SubnetPlan:
-    """A subnet's pools, planned; `size` = how many addresses they hold together."""
+    """A subnet's pools that are open to new clients, planned; `size` = how many addresses they hold together."""
 
     __slots__ = ("pools", "size")
 
@@ -69,8 +69,8 @@ class SubnetPlan:
         reserved: dict[int, int] = {}
         for address in subnet.reserved:
             reserved[address >> 8] = reserved.get(address >> 8, 0) | 1 << (address & 255)
-        self.pools = tuple(PoolPlan(pool, reserved) for pool in subnet.pools)
-        self.size = sum(end - start + 1 for pool in subnet.pools for start, end in pool.ranges)
+        self.pools = tuple(PoolPlan(pool, reserved) for pool in subnet.pools if pool.state == ACTIVE)
+        self.size = sum(end - start + 1 for each in self.pools for start, end in each.pool.ranges)
 
 
 def span(low: int, high: int) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 
 from everlease.core import facts
 from everlease.core.lifecycle import BOUND, DECLINED, Row, is_active, is_reusable
-from everlease.core.model import ClientClass, Network, Pool, Reservation, Subnet
+from everlease.core.model import ACTIVE, DISABLED, DRAINING, ClientClass, Network, Pool, Reservation, Subnet
 from everlease.core.select import Place
 from everlease.core.situation import Situation
 from everlease.wire.v4 import Packet
@@ -21,6 +21,8 @@ TAKEN, REUSABLE, OWN, UNTOUCHED = range(4)
 """Availability of an address: somebody else's; somebody else's past one; this client's record; no record at all."""
 
 DENY: Final = "deny"
+
+_STRICTER: Final = (ACTIVE, DRAINING, DISABLED)
 
 
 @dataclass(slots=True)
@@ -93,6 +95,13 @@ class Entitlement:
 
     pool: Pool | None
     reservation: Reservation | None
+
+    def state(self, subnet: Subnet, address: int) -> str:
+        """The stricter of the subnet's state and the pool's; an address that is reserved is no pool's."""
+        pool, kept = self.pool, self.reservation
+        if pool is None or pool.state == ACTIVE or (kept is not None and kept.address == address):
+            return subnet.state
+        return pool.state if subnet.state == ACTIVE else max(pool.state, subnet.state, key=_STRICTER.index)
 
 
 def reservation_at(query: Query, subnet: Subnet, address: int) -> Reservation | None:

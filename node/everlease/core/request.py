@@ -38,12 +38,13 @@ def selecting(query: Query) -> Action:
     if subnet is None:
         return _nak(query, address, None, WRONG_NETWORK)
     row = query.row(address)
-    if not _is_open(query, subnet, row):
+    if not _is_open(query, subnet.state, row):
         return Drop(subnet.state, query.operation)
     right = entitlement(query, subnet, address)
     if right is None or availability(query, address) == TAKEN:
         return _nak(query, address, subnet, NOT_YOURS)
-    return _ack(query, subnet, address, row, right)
+    state = right.state(subnet, address)
+    return _ack(query, subnet, address, row, right) if _is_open(query, state, row) else Drop(state, query.operation)
 
 
 def init_reboot(query: Query) -> Action:
@@ -70,7 +71,8 @@ def _confirm(query: Query, address: int) -> Action:
         return _extend_known(query, subnet, address, row)
     right = entitlement(query, subnet, address)
     if right is not None and _has_claim(query, address, row, right):
-        return _ack(query, subnet, address, row, right) if _is_open(query, subnet, row) else _drained(query)
+        state = right.state(subnet, address)
+        return _ack(query, subnet, address, row, right) if _is_open(query, state, row) else Drop(state, query.operation)
     if _is_refuted(query, subnet, address, row, right):
         return _nak(query, address, subnet, NOT_YOURS)
     policy = policy_of(query, subnet, None, query.reservation(subnet)).policy
@@ -79,13 +81,9 @@ def _confirm(query: Query, address: int) -> Action:
     return Drop("no_binding", query.operation)
 
 
-def _is_open(query: Query, subnet: Subnet, row: Row | None) -> bool:
-    """Whether the subnet's state lets this client bind the address: a draining one serves the bindings it has."""
-    return subnet.state == ACTIVE or (subnet.state == DRAINING and holds(query, row))
-
-
-def _drained(query: Query) -> Drop:
-    return Drop(DRAINING, query.operation)
+def _is_open(query: Query, state: str, row: Row | None) -> bool:
+    """Whether the state lets this client bind the address: what drains serves the bindings it has."""
+    return state == ACTIVE or (state == DRAINING and holds(query, row))
 
 
 def _has_claim(query: Query, address: int, row: Row | None, right: Entitlement) -> bool:
@@ -110,11 +108,11 @@ def _is_bound_elsewhere(query: Query, address: int) -> bool:
 
 def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, right: Entitlement | None) -> bool:
     """Whether the cluster knows that the client's notion is wrong: the address is another's, or its own is another."""
+    if reservation_at(query, subnet, address) is not None and right is None:
+        return True
     restored = query.situation.restored
     if restored is not None and (query.space, address) not in restored:
         return False  # what is on record may be older than what the client was told
-    if reservation_at(query, subnet, address) is not None and right is None:
-        return True
     if row is not None:
         if row.client == query.client:
             return True
@@ -132,6 +130,8 @@ def _extend_known(query: Query, subnet: Subnet, address: int, row: Row | None) -
     left = INFINITE if row.valid == INFINITE else remaining(row, query.situation.now)
     if right is None or left < SHORTEST_EXTENSION:
         return Drop("unavailable", query.operation)
+    if right.state(subnet, address) == DISABLED:
+        return Drop(DISABLED, query.operation)
     resolved = policy_of(query, subnet, right.pool, right.reservation)
     valid = min(lifetime_for(query, resolved.policy), left)
     return _reply(query, resolved, address, valid) or Drop("too_large", query.operation)

@@ -26,7 +26,7 @@ class Keys:
 
     __slots__ = (
         "_clients", "_leases", "_reservations", "_watched_length", "clients", "config_current", "config_docs",
-        "config_history", "drains", "keeper", "nodes", "prefix", "watched", "watched_end",
+        "config_history", "drains", "keeper", "nodes", "prefix", "reservations_changed", "watched", "watched_end",
     )  # fmt: skip
 
     def __init__(self, prefix: str = "/everlease") -> None:
@@ -41,6 +41,7 @@ class Keys:
         self.drains = self.watched + b"drains/"
         self.keeper = root + b"/x/keeper/"
         self.clients = root + b"/x/clients/"
+        self.reservations_changed = root + b"/x/reservations/changed"
         self._watched_length = len(self.watched)
         self._leases: dict[str, bytes] = {}
         self._reservations: dict[str, bytes] = {}
@@ -76,6 +77,11 @@ class Keys:
     def reservation_without_address(self, space: str, identity: str) -> bytes:
         """A reservation that only gives parameters, by an id of the operator's."""
         return self.reservations(space) + b"none/" + identity.encode()
+
+    def reserved_client(self, space: str, subnet: int, identity: str) -> bytes:
+        """Names the reservation of a client in a subnet, by its last words; compared, so that there is one at most."""
+        head = self.prefix.encode() + b"/x/reservations/clients/" + _named(space)
+        return head + b"/4/%d/" % subnet + identity.encode()
 
     def client(self, space: str, subnet: int, client: bytes) -> bytes:
         """The client's index entry under one subnet; its value is `index_value(address)`."""

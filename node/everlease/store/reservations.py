@@ -73,6 +73,10 @@ class ReservationTable:
         """The reservation for an identifier in a subnet."""
         return self._by_identifier.get((subnet, kind, value, relay))
 
+    def all(self) -> list[tuple[bytes, Reservation]]:
+        """Every one, with the last words of its key. They are values: the list stays true to its moment."""
+        return list(self._by_word.items())
+
     def mask(self, block: int) -> int:
         """Mask of a /24's reserved addresses."""
         return self._masks.get(block, 0)

@@ -130,6 +130,15 @@ class View:
         table = self._reservations.get(space)
         return table.of(subnet, kind, value, relay) if table is not None else None
 
+    def reservations(self, space: str) -> list[tuple[bytes, Reservation]]:
+        """Every API reservation of a space, with the last words of its key."""
+        table = self._reservations.get(space)
+        return table.all() if table is not None else []
+
+    def reservation_spaces(self) -> list[str]:
+        """Spaces that API reservations are known in."""
+        return list(self._reservations)
+
     def reserved(self, space: str, block: int) -> int:
         """Mask of the addresses of a /24 that API reservations keep."""
         table = self._reservations.get(space)

@@ -2,7 +2,7 @@
 
 The law of this file: everything is deleted by compare, so that what came back to life stays. A dead node's record
 stays for as long as a client may still ask for it by its server identifier; a document for as long as a node decides
-with it, and the newest ones always.
+with it, and the newest ones always; what the history says of a document stays longer than the document.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from everlease.runtime.restorer import longest_lifetime
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.keys import range_end
-from everlease.store.records import Current, read_current
+from everlease.store.records import UNREADABLE, Current, encode, read_current
 from everlease.store.txn import Leaf, single
 from everlease.store.view import Peer
 
@@ -25,7 +27,13 @@ LEAST, MOST = 3600.0, 30 * 86400.0
 """Seconds that a dead node's record stays: the longest lifetime that a client was told, within these bounds."""
 
 DOCUMENTS: Final = 20
-"""Newest configuration revisions that stay: to look at, to compare, to go back to."""
+"""Newest configuration documents that stay whatever their size: to look at, to compare, to go back to."""
+
+CHUNKS: Final = 100
+"""Of the newest documents, that stay: a document of ordinary size is one, and all of them are 50 MB at most."""
+
+NOTES: Final = 1000
+"""Newest revisions of which the history tells author, time and comment: 300 KB."""
 
 DEADLINE: Final = 5.0
 
@@ -41,10 +49,21 @@ def dead_nodes(
     )
 
 
-def old_documents(history: Iterable[int], used: Iterable[int]) -> list[int]:
-    """Revisions that may go, the oldest first. used: by nodes, and the one that is in force."""
-    newest = sorted(history)
-    return sorted(set(newest[:-DOCUMENTS]) - set(used))
+def old_documents(chunks: Mapping[int, int], used: Iterable[int]) -> list[int]:
+    """Revisions whose document may go, the oldest first. chunks: of each; used: by nodes, and the one in force."""
+    kept: set[int] = set(used)
+    held = 0
+    for place, revision in enumerate(sorted(chunks, reverse=True)):
+        held += chunks[revision]
+        if place < DOCUMENTS or held <= CHUNKS:
+            kept.add(revision)
+    return sorted(revision for revision, count in chunks.items() if count and revision not in kept)
+
+
+def old_notes(chunks: Mapping[int, int]) -> list[int]:
+    """Revisions that the history forgets, the oldest first: those whose document has gone, beyond the newest."""
+    newest = sorted(chunks)
+    return [revision for revision in newest[:-NOTES] if not chunks[revision]]
 
 
 def keep_nodes(longest: float) -> float:
@@ -71,23 +90,39 @@ class Purge:
         return gone
 
     async def documents(self) -> list[int]:
-        """Remove old documents with their notes; their revisions. Raises Unavailable, NoSpace."""
+        """Remove old documents, and what the history has said of them for long; the revisions that lost something.
+
+        Raises Unavailable, NoSpace.
+        """
         rooms = self._rooms
-        gone: list[int] = []
         current, in_force = await self._read_current()
-        notes = await self._list(rooms.keys.config_history)
-        numbers = {number: note for note in notes if (number := _number(note.key))}
+        notes = {number: note for note in await self._list(rooms.keys.config_history) if (number := _number(note.key))}
+        told = {number: read_current(note.value or b"") for number, note in notes.items()}
+        chunks = {number: each.chunks for number, each in told.items()}
         used = {peer.presence.config for peer in rooms.view.nodes.values()} | {current.revision if current else 0}
-        for revision in old_documents(numbers, used):
-            note = numbers[revision]
-            chunks = await self._list(rooms.keys.config_doc(revision))
-            expect = {rooms.keys.config_current: in_force, note.key: note.revision}
-            for part in _parts([note.key, *(chunk.key for chunk in chunks)]):
-                if not await self._delete(expect, part):
-                    return gone
-                expect.pop(note.key, None)
+        gone: list[int] = []
+        for revision in old_documents(chunks, used):
+            if not await self._forget_document(notes[revision], told[revision], revision, in_force):
+                return gone
+            gone.append(revision)
+        for revision in old_notes(chunks):
+            if not await self._delete({notes[revision].key: notes[revision].revision}, [notes[revision].key]):
+                break
             gone.append(revision)
         return gone
+
+    async def _forget_document(self, note: KeyValue, told: Current, revision: int, in_force: int) -> bool:
+        """Delete the chunks, the last of them together with a note that says so: cut short, it is done again."""
+        expect = {self._rooms.keys.config_current: in_force, note.key: note.revision}
+        chunks = [chunk.key for chunk in await self._list(self._rooms.keys.config_doc(revision))]
+        *before, last = list(_parts(chunks)) or [[]]
+        for part in before:
+            if not await self._delete(expect, part):
+                return False
+        if told is UNREADABLE:  # nobody can read it, so nobody misses it
+            return await self._delete(expect, [note.key, *last])
+        leaf = Leaf(dict(expect), [(note.key, encode(replace(told, chunks=0)))], last)
+        return (await self._rooms.store.batch(single(leaf), DEADLINE)).results[0].succeeded
 
     async def _read_current(self) -> tuple[Current | None, int]:
         key = self._rooms.keys.config_current

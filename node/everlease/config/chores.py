@@ -1,0 +1,101 @@
+"""Long work on documents' texts, in a process of its own: comparing two, and editing one place of one.
+
+The law of this file: a node that serves never walks a document itself; what a chore cannot do it says in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import gc
+import pickle
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from everlease.config.edit import set_state
+from everlease.errors import ConfigError
+
+PATIENCE: Final = 60.0
+"""Seconds: documents of 10 MB that have nothing in common take half of it."""
+
+LONGEST: Final = 8_000_000
+"""Characters of a comparison."""
+
+_CUT: Final = "... cut here: the texts differ in more than this\n"
+
+
+async def text_diff(old: str, new: str, names: tuple[str, str]) -> str:
+    """A unified diff; "" = the same text. Raises ConfigError if no process could do it."""
+    return "" if old == new else await _chore("diff", old, new, names)
+
+
+async def edited(text: str, subnet: int, pool: int, state: str) -> str:
+    """The document with another `state` in one place (`config.edit`). Raises ConfigError with the reason if not."""
+    return await _chore("state", text, subnet, pool, state)
+
+
+async def _chore(name: str, *arguments: object) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "everlease.config.chores", stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+    except OSError as problem:
+        raise ConfigError(f"cannot start a process to read documents: {problem}") from None
+    request = await asyncio.to_thread(pickle.dumps, (name, arguments))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(request)
+    except TimeoutError:
+        raise ConfigError(f"it takes longer than {PATIENCE:.0f} seconds") from None
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    if process.returncode:
+        last = err.decode(errors="replace").strip().splitlines()[-1:]
+        raise ConfigError(last[0] if last else f"the process that reads documents ended: {process.returncode}")
+    return await asyncio.to_thread(out.decode)
+
+
+def _diff(old: str, new: str, names: tuple[str, str]) -> str:
+    """Equal lines at both ends are set aside first: what is compared is what was touched."""
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    for lines in (before, after):
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+    found: list[str] = []
+    length = 0
+    for line in difflib.unified_diff(before, after, *names):
+        length += len(line)
+        if length > LONGEST:
+            found.append(_CUT)
+            break
+        found.append(line)
+    return "".join(found)
+
+
+CHORES: Final[dict[str, Callable[..., str]]] = {"diff": _diff, "state": set_state}
+
+
+def main() -> int:
+    """`python -m everlease.config.chores`: what to do on standard input, the text on standard output."""
+    gc.disable()
+    name, arguments = _read(sys.stdin.buffer.read())
+    try:
+        text = CHORES[name](*arguments)
+    except ConfigError as refused:
+        sys.stderr.write(f"{' '.join(str(refused).split())}\n")
+        return 1
+    sys.stdout.buffer.write(text.encode())
+    return 0
+
+
+def _read(data: bytes) -> tuple[str, tuple[Any, ...]]:
+    name, arguments = pickle.loads(data)  # only what the node itself wrote
+    return name, arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())
