@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from everlease.cli.ask import Yes, confirm
+from everlease.cli.complete import node_names
 from everlease.cli.connect import Output, with_server
-from everlease.cli.output import Column, Format, console, plain, table_of, write
-from everlease.cli.values import STATE_STYLES, author, duration_text, enum_text, seconds_of, time_text
-from everlease.client import Client, Unreachable
+from everlease.cli.follow import Watch, follow
+from everlease.cli.output import Column, Format, console, fitting, plain, say, show, table_of, write
+from everlease.cli.values import (
+    STATE_STYLES,
+    author,
+    duration_text,
+    enum_text,
+    mebibytes,
+    seconds_of,
+    time_text,
+    values_of,
+)  # fmt: skip
+from everlease.client import Client
 from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, Node, NodeState, StoreMember
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-_PERIOD = 1.0
+Name = Annotated[str, typer.Argument(help="The node's name.", autocompletion=node_names)]
 
 
 def node_row(node: Node) -> dict[str, Any]:
@@ -83,19 +92,19 @@ _NODES = (
     Column("NODE", lambda row: f"{plain('node')(row)}{' [dim](asked)[/]' if row['observer'] else ''}"),
     Column("STATE", _state),
     Column("SEEN", lambda row: f"{row['presence_age']:.1f}s ago", right=True),
-    Column("BUCKETS", plain("buckets"), right=True),
-    Column("CONFIG", plain("config_revision"), right=True),
-    Column("LINKS", plain("links")),
-    Column("RELAYS", plain("relays")),
-    Column("IDENTIFIERS", plain("server_identifiers")),
-    Column("REASON", plain("reason")),
+    Column("BUCKETS", plain("buckets"), right=True, spare=4),
+    Column("CONFIG", plain("config_revision"), right=True, spare=3),
+    Column("LINKS", plain("links"), spare=5),
+    Column("RELAYS", plain("relays"), spare=6),
+    Column("IDENTIFIERS", plain("server_identifiers"), spare=2),
+    Column("REASON", plain("reason"), spare=1),
 )
 
 _MEMBERS = (
     Column("STORE MEMBER", plain("endpoint")),
     Column("STATE", lambda row: "[green]up[/]" if row["up"] else "[red]down[/]"),
     Column("COMMIT", lambda row: duration_text(row["latency"]) if row["latency"] else "", right=True),
-    Column("SIZE", lambda row: f"{row['size_bytes'] / (1 << 20):,.1f} MiB" if row["size_bytes"] else "", right=True),
+    Column("SIZE", lambda row: mebibytes(row["size_bytes"]), right=True),
     Column("VERSION", plain("version")),
     Column("ALARMS", plain("alarms")),
 )
@@ -112,7 +121,9 @@ def _picture(row: Mapping[str, Any]) -> Group:
         parts.insert(1, Text(f"The newest configuration was not loaded: {row['config_error']}", style="red"))
     if row["store_trouble"]:
         parts.insert(1, Text(f"The store: {row['store_trouble']}", style="red"))
-    parts += [table_of(_NODES, row["nodes"]), Text(), table_of(_MEMBERS, row["members"])]
+    for columns, rows in ((_NODES, row["nodes"]), (_MEMBERS, row["members"])):
+        parts += [table_of(fitting(columns, rows), rows), Text()]
+    del parts[-1]
     return Group(*parts)
 
 
@@ -123,26 +134,29 @@ def cluster() -> None:
 
 @app.command()
 @with_server
-def status(
-    client: Client,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Ask again every second until Ctrl-C.")] = False,
-    output: Output = Format.TABLE,
-) -> None:
+def status(client: Client, watch: Watch = False, output: Output = Format.TABLE) -> None:
     """Show the cluster as one node sees it."""
-    row = status_row(client.get_status())
+
+    def values(row: Mapping[str, Any]) -> Any:
+        return row["nodes"] if output is Format.CSV else row
+
     if watch:
-        _follow(client, row, output)
-    elif output is Format.TABLE:
-        console().print(_picture(row))
+        follow(lambda: status_row(client.get_status()), _picture, output, values)
+        return
+    row = status_row(client.get_status())
+    if output is Format.TABLE:
+        say(_picture(row))
+    elif output is Format.CSV:
+        show(row["nodes"], _NODES, output, "no node")
     else:
-        write(row["nodes"] if output is Format.CSV else row, output)
+        write(row, output)
 
 
 @app.command()
 @with_server
 def drain(
     client: Client,
-    node: Annotated[str, typer.Argument(help="The node's name.")],
+    node: Name,
     force: Annotated[bool, typer.Option("--force", help="Even if nobody is left to serve.")] = False,
 ) -> None:
     """Let the others serve a node's clients, until it is resumed; it may be restarted meanwhile."""
@@ -152,31 +166,51 @@ def drain(
 
 @app.command()
 @with_server
-def resume(client: Client, node: Annotated[str, typer.Argument(help="The node's name.")]) -> None:
+def resume(client: Client, node: Name) -> None:
     """Let a drained node serve again."""
     client.resume_node(node)
     console().print(f"{escape(node)} serves again")
 
 
-def _follow(client: Client, row: Mapping[str, Any], output: Format) -> None:
-    """Until Ctrl-C; a node that does not answer for a while does not end it."""
-    with suppress(KeyboardInterrupt):
-        if output is not Format.TABLE:
-            while True:
-                write(row["nodes"] if output is Format.CSV else row, output)
-                time.sleep(_PERIOD)
-                row = status_row(client.get_status())
-        with Live(_picture(row), console=console(), auto_refresh=False) as live:
-            while True:
-                time.sleep(_PERIOD)
-                row, picture = _again(client, row)
-                live.update(picture, refresh=True)
+def _role(row: Mapping[str, Any]) -> str:
+    if not row["version"]:
+        return "[red]does not answer[/]"
+    return "leader" if row["leader"] else "learner" if row["learner"] else "follower"
 
 
-def _again(client: Client, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Group]:
-    """The next picture; the last one, marked as old, when nobody answers."""
-    try:
-        row = status_row(client.get_status())
-    except Unreachable as error:
-        return row, Group(Text(f"nobody answers ({error}); last seen:", style="red"), _picture(row))
-    return row, _picture(row)
+_ETCD = (
+    Column("ID", plain("id")),
+    Column("NAME", plain("name")),
+    Column("STATE", _role),
+    Column("VERSION", plain("version"), spare=1),
+    Column("SIZE", lambda row: mebibytes(row["size_bytes"]), right=True),
+    Column("IN USE", lambda row: mebibytes(row["in_use_bytes"]), right=True, spare=2),
+    Column("REVISION", plain("revision"), right=True, spare=3),
+    Column("CLIENT URLS", plain("client_urls"), spare=4),
+    Column("PEER URLS", plain("peer_urls"), spare=5),
+)
+
+_ALARMS = (Column("ALARM", plain("alarm")), Column("MEMBER", plain("member")), Column("NAME", plain("member_name")))
+
+
+@app.command()
+@with_server
+def members(client: Client, output: Output = Format.TABLE) -> None:
+    """List etcd's members, as etcd has them."""
+    rows = [values_of(member) for member in client.list_members().members]
+    show(rows, _ETCD, output, "etcd names no member")
+
+
+@app.command()
+@with_server
+def alarms(
+    client: Client,
+    disarm: Annotated[str, typer.Option(metavar="MEMBER", help="Take back this member's NOSPACE alarm (its id).")] = "",
+    yes: Yes = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List alarms that etcd's members have raised: with NOSPACE nobody can write; or take one back."""
+    if disarm:
+        confirm(f"Take back the alarm of member {disarm}? It returns where nothing was freed.", yes)
+        client.disarm_alarm(disarm)
+    show([values_of(alarm) for alarm in client.list_alarms().alarms], _ALARMS, output, "no alarm is raised")

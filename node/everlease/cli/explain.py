@@ -49,7 +49,7 @@ def encode_option(text: str) -> tuple[int, bytes]:
 
 @app.command()
 @with_server
-def explain(  # noqa: PLR0913, PLR0917  (each one an option of the command line)
+def explain(
     client: Client,
     hw_address: Annotated[str, typer.Option(help="The client's hardware address, 02:00:00:00:00:01.")],
     client_id: Annotated[str, typer.Option(help="Its client identifier (option 61), hexadecimal.")] = "",

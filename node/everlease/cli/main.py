@@ -6,46 +6,73 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 nobody reachable.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Final = {
-    "quickstart": "everlease.cli.quickstart",
-    "node": "everlease.cli.node",
-    "config": "everlease.cli.config",
-    "lease": "everlease.cli.lease",
-    "subnet": "everlease.cli.subnet",
-    "cluster": "everlease.cli.cluster",
-    "explain": "everlease.cli.explain",
-    "probe": "everlease.cli.probe",
+    "quickstart": "Start a cluster on this machine, then stop storage under it.",
+    "node": "Serve DHCP until SIGTERM.",
+    "config": "The cluster configuration: check, apply and show it; its history.",
+    "lease": "Leases: list, show, add, release and watch them.",
+    "subnet": "Subnets: list, show, drain and resume them; how full they are.",
+    "reservation": "Reservations: list, add, remove and import them.",
+    "cluster": "The cluster: its nodes and its store.",
+    "backup": "Backups: save, verify and restore them; etcd's snapshots.",
+    "explain": "What would this client get, from whom, and why?",
+    "probe": "Ask as a client, and show every server that answers.",
+    "audit": "Who changed what, as it happens.",
 }
-"""Each module has an `app`. Their order is that of `--help`."""
+"""What `--help` says of each, in its order; the module `everlease.cli.NAME` has its `app`."""
 
 
 class LazyGroup(TyperGroup):
-    """Reads a command's module when it is named: `everlease --version` must not wait for gRPC."""
+    """Reads a command's module when it is used: neither `--version` nor `--help` nor a Tab waits for gRPC."""
+
+    _naming = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the table's order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, read from its module at first."""
+        """The command, read from its module at first; while they are only named, its line of the table."""
         if cmd_name in COMMANDS and cmd_name not in self.commands:
-            command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
+            if self._naming:
+                return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+            command = typer.main.get_command(import_module(f"everlease.cli.{cmd_name}").app)
             command.name = cmd_name
             self.commands[cmd_name] = command
         return self.commands.get(cmd_name)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As Typer does."""
+        with self._only_named():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """As Typer does."""
+        with self._only_named():
+            return super().shell_complete(ctx, incomplete)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Typer suggests among the commands that are there: before an error all of them are."""
         if args[0] not in COMMANDS:
-            for name in COMMANDS:
-                self.get_command(ctx, name)
+            with self._only_named():
+                self.commands.update({name: self.get_command(ctx, name) for name in COMMANDS})
         return super().resolve_command(ctx, args)
+
+    @contextmanager
+    def _only_named(self) -> Iterator[None]:
+        self._naming = True
+        try:
+            yield
+        finally:
+            self._naming = False
 
 
 app = typer.Typer(cls=LazyGroup, name="everlease", no_args_is_help=True, pretty_exceptions_enable=False)

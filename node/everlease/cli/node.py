@@ -62,7 +62,7 @@ _Files = Path | None
 
 
 @app.command(cls=NodeCommand)
-def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
+def node(
     name: Annotated[str, _option("This node's name, unique in the cluster.", "name")],
     etcd: Annotated[list[str], _option("etcd's client URLs; repeat, or separate by commas.", "etcd")],
     interface: Annotated[list[str] | None, _option("[LABEL=]IF: serve this link.", "interface")] = None,
@@ -81,6 +81,7 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
     admin_key: Annotated[_Files, _option("Its key.", "admin-key")] = None,
     admin_roles: Annotated[_Files, _option("Whose certificate and token has which role.", "admin-roles")] = None,
     admin_insecure: Annotated[bool, _option("Admin API without TLS beyond loopback.", "admin-insecure")] = False,
+    user: Annotated[str, _option("Run as this user once started, with two capabilities.", "user")] = "",
     config_file: Annotated[_Files, _option("Apply this document once, if etcd has none.", "config-file")] = None,
     snapshots: Annotated[str, _option("DIR for etcd's snapshots; - = a tar stream on stdout.", "snapshots")] = "",
     snapshot_every: Annotated[str, _option("How often one is taken, like 1h.", "snapshot-every")] = "1h",
@@ -114,6 +115,7 @@ def node(  # noqa: PLR0913, PLR0917  (a flag is an argument: typer's way)
             admin_tls=(admin_ca, admin_cert, admin_key),
             admin_roles=admin_roles,
             admin_insecure=admin_insecure,
+            user=user,
             config_file=config_file,
             snapshots=flags.read_schedule(snapshots, snapshot_every, snapshot_keep),
             log_level=log_level.value,

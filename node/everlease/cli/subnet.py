@@ -1,25 +1,40 @@
-"""`everlease subnet`: what is configured, and how full it is."""
+"""`everlease subnet`: what is configured, how full it is, and whom it serves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from everlease.cli.connect import Output, with_server
-from everlease.cli.output import Column, Format, details, plain, show
-from everlease.cli.values import STATE_STYLES, enum_text
+from everlease.cli.ask import Yes, confirm
+from everlease.cli.changes import Comment, DryRun, tell_change
+from everlease.cli.complete import subnet_ids
+from everlease.cli.connect import USAGE, Output, fail, with_server
+from everlease.cli.follow import Watch, follow
+from everlease.cli.output import Column, Format, bar, details, fitting, plain, show, table_of
+from everlease.cli.values import author, enum_text, state_cell
 from everlease.client import Client
 from everlease.pb.admin.v1.subnet_service_pb2 import Subnet, SubnetState
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Subnets: list them, show one, see how full they are."
+    no_args_is_help=True, add_completion=False, help="Subnets: list, show, drain and resume them; how full they are."
 )
 
+Number = Annotated[int, typer.Argument(metavar="ID", min=1, help="The subnet's id.", autocompletion=subnet_ids)]
+Pool = Annotated[str, typer.Option(help="Only this pool of it: its first address.")]
+
+
+class State(StrEnum):
+    """Values of `--state`."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+
+
 _COUNTS = ("size", "free", "leased", "grace", "offered", "declined", "reserved")
-_BAR = 20
 
 
 def row_of(subnet: Subnet) -> dict[str, Any]:
@@ -29,55 +44,131 @@ def row_of(subnet: Subnet) -> dict[str, Any]:
         "id": subnet.id,
         "name": subnet.display_name,
         "prefix": subnet.prefix,
-        "state": enum_text(SubnetState.Name(subnet.state), "SUBNET_STATE_"),
+        "state": _state(subnet.state),
         **usage,
         "utilisation": round(1 - usage["free"] / usage["size"], 4) if usage["size"] else 0.0,
         "shared_network": subnet.shared_network,
         "link": subnet.link,
         "relays": list(subnet.relays),
-        "pools": [f"{pool.first}-{pool.last}" for pool in subnet.pools],
+        "pools": [_pool(pool, subnet) for pool in subnet.pools],
         "allocator": subnet.allocator,
         "description": subnet.description,
         "labels": [f"{key}={value}" for key, value in sorted(subnet.labels.items())],
         "space": subnet.space,
+        "etag": subnet.etag,
     }
 
 
-def _bar(row: Mapping[str, Any]) -> str:
-    share = row["utilisation"]
-    colour = "red" if share >= 0.95 else "yellow" if share >= 0.8 else "green"
-    full = round(share * _BAR)
-    return f"[{colour}]{'█' * full}[/][dim]{'░' * (_BAR - full)}[/] {share:4.0%}"
+def _state(state: Any) -> str:
+    return enum_text(SubnetState.Name(state), "SUBNET_STATE_")
 
 
-def _state(row: Mapping[str, Any]) -> str:
-    return f"[{STATE_STYLES.get(row['state'], 'default')}]{escape(row['state'])}[/]"
+def _pool(pool: Any, subnet: Subnet) -> str:
+    """ "10.0.0.9-10.0.0.20", and its state where that is its own."""
+    own = f" {_state(pool.state)}" if pool.state and pool.state != subnet.state else ""
+    return f"{pool.first}-{pool.last}{own}"
 
 
 _COLUMNS = (
     Column("ID", plain("id"), right=True),
-    Column("NAME", plain("name")),
+    Column("NAME", plain("name"), spare=1),
     Column("PREFIX", plain("prefix")),
-    Column("STATE", _state),
-    *(Column(name.upper(), plain(name), right=True) for name in _COUNTS),
-    Column("UTILISATION", _bar),
+    Column("STATE", state_cell),
+    *(
+        Column(name.upper(), plain(name), right=True, spare=rank)
+        for name, rank in zip(_COUNTS, (4, 3, 2, 6, 8, 7, 5), strict=True)
+    ),
+    Column("UTILISATION", lambda row: bar(row["utilisation"])),
 )
 
 
 @app.command("list")
 @with_server
-def list_subnets(client: Client, output: Output = Format.TABLE) -> None:
+def list_subnets(
+    client: Client,
+    state: Annotated[State | None, typer.Option(help="Only this state.")] = None,
+    link: Annotated[str, typer.Option(help="Only those of this link (its label).")] = "",
+    shared_network: Annotated[str, typer.Option(help="Only those of this shared network.")] = "",
+    address: Annotated[str, typer.Option(help="Only the one that holds this address.")] = "",
+    label: Annotated[list[str] | None, typer.Option(help="Only those with this label: site=bern.")] = None,
+    text: Annotated[str, typer.Option(help="Part of the name or the description.")] = "",
+    space: Annotated[str, typer.Option(help="Address space.")] = "",
+    watch: Watch = False,
+    output: Output = Format.TABLE,
+) -> None:
     """List subnets with their usage."""
-    rows = [row_of(subnet) for subnet in client.list_subnets()]
-    show(rows, _COLUMNS, output, "no subnet is configured")
+    wanted = _labels(label or ())
+
+    def rows() -> list[dict[str, Any]]:
+        found = client.list_subnets(
+            space=space,
+            state=state.value if state else "unspecified",
+            shared_network=shared_network,
+            link=link,
+            address=address,
+            labels=wanted,
+            text=text,
+        )
+        return [row_of(subnet) for subnet in found]
+
+    if watch:
+        follow(rows, lambda found: table_of(fitting(_COLUMNS, found), found), output)
+    else:
+        show(rows(), _COLUMNS, output, "no subnet is configured, or none matches")
 
 
 @app.command("show")
 @with_server
-def show_subnet(
-    client: Client,
-    number: Annotated[int, typer.Argument(metavar="ID", min=1, help="The subnet's id.")],
-    output: Output = Format.TABLE,
-) -> None:
+def show_subnet(client: Client, number: Number, output: Output = Format.TABLE) -> None:
     """Show one subnet in full."""
     details(row_of(client.get_subnet(number)), output)
+
+
+@app.command()
+@with_server
+def drain(client: Client, number: Number, pool: Pool = "", comment: Comment = "", dry_run: DryRun = False) -> None:
+    """Renewals only from now on: nobody new gets an address of it."""
+    answer = client.set_subnet_state(
+        number, "draining", pool=pool, validate_only=dry_run, comment=comment, author=author()
+    )
+    tell_change(answer, answer.config_revision, dry_run)
+
+
+@app.command()
+@with_server
+def resume(client: Client, number: Number, pool: Pool = "", comment: Comment = "", dry_run: DryRun = False) -> None:
+    """Serve it again, new clients too."""
+    answer = client.set_subnet_state(
+        number, "active", pool=pool, validate_only=dry_run, comment=comment, author=author()
+    )
+    tell_change(answer, answer.config_revision, dry_run)
+
+
+@app.command()
+@with_server
+def disable(
+    client: Client,
+    number: Number,
+    pool: Pool = "",
+    comment: Comment = "",
+    dry_run: DryRun = False,
+    force: Annotated[bool, typer.Option("--force", help="Although leases are live: they cannot be renewed.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Silence from now on, for its present clients too."""
+    if not dry_run:
+        confirm(f"Answer nobody in {f'pool {pool} of ' * bool(pool)}subnet {number} any more, not even renewals?", yes)
+    answer = client.set_subnet_state(
+        number, "disabled", pool=pool, validate_only=dry_run, force=force, comment=comment, author=author()
+    )
+    tell_change(answer, answer.config_revision, dry_run)
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            fail(f"--label {text}: write KEY=VALUE", USAGE)
+        found[key] = value
+    return found

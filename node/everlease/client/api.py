@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from everlease.client.backups import Backups
 from everlease.client.cluster import Cluster
 from everlease.client.config import Configs
 from everlease.client.explain import Explain
@@ -10,5 +11,5 @@ from everlease.client.reservations import Reservations
 from everlease.client.subnets import Subnets
 
 
-class Api(Leases, Subnets, Reservations, Configs, Cluster, Explain):
+class Api(Leases, Subnets, Reservations, Configs, Cluster, Backups, Explain):
     """One mixin for each service."""

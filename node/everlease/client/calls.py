@@ -72,10 +72,11 @@ class Follow(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Download(Generic[T]):
-    """A stream with an end, which nobody can go on with in the middle."""
+    """A stream that nobody can go on with in the middle. rows: those of a message."""
 
-    call: Call[T]
+    call: Call[Any]
     request: Any
+    rows: Callable[[Any], Sequence[T]] = lambda message: (message,)
 
 
 @dataclass(frozen=True, slots=True)

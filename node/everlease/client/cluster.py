@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from everlease.client.calls import Ask, Call, Follow, Kind
+from everlease.client.calls import Ask, Call, Download, Follow, Kind
 from everlease.client.methods import rows, unary
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 
 _STATUS = Call("ClusterService/GetStatus", pb.ClusterStatus)
 _WATCH = Call("ClusterService/WatchStatus", pb.WatchStatusResponse)
+_AUDIT = Call("ClusterService/WatchAudit", pb.WatchAuditResponse)
 _DRAIN = Call("ClusterService/DrainNode", pb.DrainNodeResponse, Kind.SETS)
 _RESUME = Call("ClusterService/ResumeNode", pb.ResumeNodeResponse, Kind.SETS)
 
@@ -41,3 +42,10 @@ class Cluster:
     def resume_node(self, node: str) -> Ask[pb.ResumeNodeResponse]:
         """It serves again."""
         return Ask(_RESUME, pb.ResumeNodeRequest(node=node))
+
+    @rows
+    def watch_audit(self, from_number: int = 0) -> Download[pb.AuditRecord]:
+        """Changes made through the API of one node, the one that answers (`only(server)` asks a certain one); 0 = only
+        those to come, 1 = all that it still keeps. Raises Unreachable when that node goes: numbers are each node's own.
+        """
+        return Download(_AUDIT, pb.WatchAuditRequest(from_number=from_number), lambda message: (message.record,))

@@ -40,9 +40,14 @@ class Configs:
         manager: the name of a program that applies its document again and again, and not over somebody else's.
         """
         request = pb.ApplyConfigRequest(
-            document=document, etag=etag, validate_only=validate_only, force=force, comment=comment, author=author
+            document=document,
+            etag=etag,
+            validate_only=validate_only,
+            force=force,
+            comment=comment,
+            author=author,
+            manager=manager,
         )
-        request.manager = manager
         if expect_revision is not None:
             request.expect_revision = expect_revision
         return Ask(_APPLY, request)

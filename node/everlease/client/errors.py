@@ -16,7 +16,7 @@ A refusal keeps what the server said in full: gRPC's code, its message, and goog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,13 +38,16 @@ class Problem:
 
 
 class Unreachable(EverleaseError):
-    """No answer in time, or one that says that the store gave none. `answered`: a node did answer."""
+    """No answer in time, or one that says that the store gave none. `answered`: a node did answer; `said`: what was
+    heard of each server that was asked.
+    """
 
     reason = "unreachable"
 
-    def __init__(self, message: str, *, answered: bool = False) -> None:
+    def __init__(self, message: str, *, answered: bool = False, said: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.answered = answered
+        self.said = dict(said or {})
 
 
 class OutcomeUnknown(Unreachable):

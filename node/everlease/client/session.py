@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 
@@ -47,6 +47,10 @@ class Session(Api):
         credentials.check(self.servers.names)
         self._secure = credentials.channel_credentials() if credentials.tls else None
         self._channels: dict[str, Any] = {}
+
+    def only(self, server: str) -> Self:
+        """A client of its own for one of the servers, for what each node tells of itself."""
+        return type(self)(server, self._credentials, *self._limits)
 
     def _channel(self, server: str) -> Any:
         """The connection to a server; made when it is first needed, in the loop that needs it."""

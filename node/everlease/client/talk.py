@@ -175,7 +175,7 @@ def rows_of(servers: Servers, question: Rows[T], limits: tuple[float, float], no
 def download(servers: Servers, stream: Download[T], now: float) -> Talk[None]:
     """Every message up to the end, of the first server that begins. Raises Unreachable where it breaks off."""
     failures = []
-    whole: Follow[T] = Follow(stream.call, stream.request, lambda message: (message,), lambda request, message: None)
+    whole: Follow[T] = Follow(stream.call, stream.request, stream.rows, lambda request, message: None)
     for server in servers.order(now):
         outcome = yield from _one_stream(servers, server, whole, stream.request)
         if outcome.failure is None:
@@ -270,6 +270,5 @@ def _nobody(failures: Sequence[tuple[str, Failure]]) -> Unreachable:
     answered = [failure for _, failure in failures if failure.answered]
     if answered:
         return Unreachable(answered[0].message, answered=True)
-    if len(failures) == 1:
-        return Unreachable(failures[0][1].message)
-    return Unreachable("; ".join(f"{server}: {failure.message}" for server, failure in failures))
+    said = {server: failure.message for server, failure in failures}
+    return Unreachable("; ".join(f"{server}: {words}" for server, words in said.items()), said=said)
