@@ -220,7 +220,7 @@ class Node:
             self.keeper.judged.update(await check_versions(self._upkeep, store.rank()))
         await rooms.configuration.begin(text, rooms.clock.now())
         store.start_probing()
-        loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes)
+        loader = Loader(store, rooms.keys, rooms.view, self.settlement.prefixes, rooms.feed)
         restorer = Restorer(rooms, loader.loaded, lambda: longest_lifetime(rooms.configuration.current))
         loader.on_doubt, loader.on_rollback = restorer.doubt, restorer.rolled_back
         self._run(loader.run())

@@ -85,6 +85,7 @@ async def office(rooms: Rooms, text: str = OFFICE) -> None:
     current = await rooms.configuration.documents.publish(text, 0, "anna", "first", NOW)
     _, mod_revision = await rooms.configuration.documents.current()
     rooms.configuration.current = load(text, revision=current.revision, mod_revision=mod_revision)
+    rooms.committer.switch(mod_revision, mod_revision)
 
 
 def serve_link(rooms: Rooms, link: str = "office", address: int = 0x0A4D0001) -> None:

@@ -22,6 +22,7 @@ from everlease.core.model import Config
 from everlease.errors import EverleaseError, StoreError
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import Compacted
+from everlease.store.feed import Interrupted, RolledBack, Slow
 
 DOMAIN = "everlease"
 """`ErrorInfo.domain`; its `reason` is the upper-case word of the error."""
@@ -92,8 +93,22 @@ def status_of(error: Refusal | StoreError) -> Status:
         return _status(error.code, str(error), error.details)
     info = ErrorInfo(reason=error.reason.upper(), domain=DOMAIN)
     if isinstance(error, Compacted):
-        return _status(Code.OUT_OF_RANGE, "that revision has been compacted away: start again", [info])
+        if error.revision:
+            info.metadata["restart_revision"] = str(error.revision)
+        oldest = f"; the oldest that is kept is {error.revision}" if error.revision else ""
+        return _status(Code.OUT_OF_RANGE, f"that revision has been compacted away: start again{oldest}", [info])
+    if isinstance(error, Interrupted):
+        return _interrupted(error, info)
     return _status(Code.UNAVAILABLE, f"the store: {error}", [info])
+
+
+def _interrupted(error: Interrupted, info: ErrorInfo) -> Status:
+    """A watch that was ended, and where it goes on; after a rollback it does not."""
+    if isinstance(error, RolledBack):
+        return _status(Code.OUT_OF_RANGE, str(error), [info])
+    info.metadata["resume_revision"] = str(error.revision)
+    code = Code.RESOURCE_EXHAUSTED if isinstance(error, Slow) else Code.UNAVAILABLE
+    return _status(code, f"{error}: watch again from revision {error.revision}", [info])
 
 
 def _status(code: int, message: str, details: Sequence[Message]) -> Status:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import grpc
 
+from everlease.admin import statuses
 from everlease.admin.answers import answered, await_view, invalid, not_found, unready
 from everlease.admin.audit import Lost, Record, record
 from everlease.admin.auth import call_of
 from everlease.admin.convert import dotted, duration, node_state, timestamp
+from everlease.admin.streams import streamed
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
 from everlease.runtime.lifeline import SERVING
@@ -33,6 +36,16 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
     @answered
     async def GetStatus(self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext) -> pb.ClusterStatus:
         """All nodes and all store members, as of now."""
+        return self._status()
+
+    @streamed
+    def WatchStatus(
+        self, request: pb.WatchStatusRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.WatchStatusResponse]:
+        """The same whenever it changes."""
+        return statuses.follow(request, self._status, asyncio.get_running_loop().time)
+
+    def _status(self) -> pb.ClusterStatus:
         rooms = self._rooms
         config, store = rooms.configuration.current, rooms.store
         buckets = rooms.membership.buckets()

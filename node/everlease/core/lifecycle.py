@@ -20,6 +20,9 @@ INFINITE = 0xFFFFFFFF
 """RFC 2131 section 3.3: the lifetime that never ends."""
 
 
+WITHDRAWN = 0
+"""`valid` of a RELEASED record that an operator took back: its client may not have heard, so it frees nothing yet."""
+
 NOBODY = b""
 """The client key of a record that is no client's: an address that a stranger uses, a record that cannot be read."""
 
@@ -79,8 +82,8 @@ def is_active(row: Row, now: float) -> bool:
 
 
 def is_reusable(row: Row, now: float, margin: float) -> bool:
-    """Whether the address may go to another client: at once after RELEASE, else `margin` seconds after its end."""
-    return row.state == RELEASED or now >= row.expires_at + margin
+    """Whether the address may go to another client: at once after its RELEASE, else `margin` seconds after its end."""
+    return (row.state == RELEASED and row.valid != WITHDRAWN) or now >= row.expires_at + margin
 
 
 def renewed_expiry(row: Row, now: float, valid: int, grace: int) -> int:

@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from everlease.runtime.condition import StoreCondition
+from everlease.store.feed import Feed
 
 if TYPE_CHECKING:
     from everlease.runtime.clock import ClusterClock
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Rooms:
     """One node's parts. `lifeline` holds the node's state (joining, serving, ...) and its reason.
 
-    `condition` is the store's, in the keeper's words; certificates: when those of the edges end, seconds UTC, by use.
+    `condition` is the store's, in the keeper's words; certificates: when those of the edges end, seconds UTC, by use;
+    feed: what the view's watch brings, told on.
     """
 
     name: str
@@ -43,5 +45,6 @@ class Rooms:
     responder: Responder
     lifeline: Lifeline
     condition: StoreCondition = field(default_factory=StoreCondition)
+    feed: Feed = field(default_factory=Feed)
     certificates: dict[str, float] = field(default_factory=lambda: {"admin": inf})
     upkeep: Upkeep | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Row, grace_of
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, WITHDRAWN, Row, grace_of
 from everlease.store.index import ClientIndex
 from everlease.store.rows import Rows
 from everlease.store.schedule import Schedule
@@ -18,7 +18,8 @@ LEASED, GRACE, OFFER, DECLINE, GIVEN_BACK, ENDED = range(6)
 """What a row counts as. All but the last two keep their address from others."""
 
 FULL = (1 << 256) - 1
-_ALONE = {OFFERED: OFFER, DECLINED: DECLINE, RELEASED: GIVEN_BACK}
+_ALONE = {OFFERED: OFFER, DECLINED: DECLINE, RELEASED: GRACE}
+"""What a record that keeps its address counts as, bindings aside: a RELEASED one is withdrawn, and waits for its end."""
 
 
 class Usage:
@@ -170,10 +171,8 @@ class LeaseTable:
 
     def _counts_as(self, address: int, row: Row) -> int:
         """What the row counts as by the bits that were set for it."""
-        if row.state == RELEASED:
-            return GIVEN_BACK
         if not self._taken.get(address >> 8, 0) >> (address & 255) & 1:
-            return ENDED
+            return GIVEN_BACK if row.state == RELEASED else ENDED
         if row.state != BOUND:
             return _ALONE[row.state]
         return GRACE if self._late and self._late.get(address >> 8, 0) >> (address & 255) & 1 else LEASED
@@ -192,7 +191,7 @@ class LeaseTable:
         """Set the bits of a row as of now, and schedule when to look again; what it counts as from now on."""
         state = row.state
         look = row.expires_at + self.margin
-        if state == RELEASED or self.now >= look:
+        if (state == RELEASED and row.valid != WITHDRAWN) or self.now >= look:
             self._give(address)
             return GIVEN_BACK if state == RELEASED else ENDED
         if state != BOUND:

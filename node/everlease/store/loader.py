@@ -13,6 +13,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 
 from everlease.store.api import Compacted, Page, Store, Unavailable
+from everlease.store.feed import Feed
 from everlease.store.keys import ADDRESSES, Keys, parse_address, range_end
 from everlease.store.view import SLICE, Listing, View
 
@@ -41,10 +42,13 @@ class Loader:
     """Runs the view. loaded: set while the view is complete (it may be a moment old: freshness is proved by the echo).
 
     on_doubt(): called as soon as the store is seen to have gone back in time, while the view is still the old one;
-    on_rollback(): after the view has been emptied into its ghosts.
+    on_rollback(): after the view has been emptied into its ghosts. feed: what the watch brings is told on there.
     """
 
-    def __init__(self, store: Store, keys: Keys, view: View, prefixes: Callable[[], Prefixes]) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, view: View, prefixes: Callable[[], Prefixes], feed: Feed | None = None
+    ) -> None:
+        self._feed = feed or Feed()
         self._store = store
         self._keys = keys
         self._view = view
@@ -70,6 +74,7 @@ class Loader:
                 self.loaded.clear()
                 self._rolled_back.clear()
                 self._view.roll_back()
+                self._feed.roll_back()
                 self.on_rollback()
 
     def _doubt(self) -> None:
@@ -101,6 +106,7 @@ class Loader:
 
     async def _follow(self) -> None:
         view, keys = self._view, self._keys
+        self._feed.resume(view.revision)
         events = self._store.watch(keys.watched, keys.watched_end, view.revision + 1)
         async for batch in events:
             for count, event in enumerate(batch.events):
@@ -108,6 +114,7 @@ class Loader:
                 if count % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
             view.passed(batch.revision)
+            self._feed.publish(batch)
 
     # --- loading ---------------------------------------------------------------------------------------------------
 

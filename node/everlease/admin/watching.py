@@ -1,0 +1,133 @@
+"""WatchLeases: what happens to leases, told in order and without a gap, from now, from a revision, or after a snapshot.
+
+The law of this file: what the caller has not read is bounded, and costs the node nothing but that: it is fed from the
+node's own watch, or, for what is too long ago, from watches of its own, none of which is left unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+from everlease.admin.answers import await_view, invalid
+from everlease.admin.convert import dotted
+from everlease.admin.listing import Listing, Matches, address_of_key, read
+from everlease.admin.pages import SLICE, breathing
+from everlease.pb.admin.v1 import lease_service_pb2 as pb
+from everlease.runtime.rooms import Rooms
+from everlease.store.api import Compacted, KeyValue, Unavailable
+from everlease.store.feed import Portion, Reader
+from everlease.store.keys import range_end
+
+MOST: Final = 200
+"""Events of a message."""
+
+PACE: Final = 0.02
+"""Seconds between two messages: 10,000 events a second at most, which is a tenth of the loop."""
+
+QUIET: Final = 10.0
+"""Seconds after which a message says how far etcd has got, although nothing has happened."""
+
+_AGAIN_AFTER: Final = 0.2
+_PAGE: Final = 200
+
+
+class Watching:
+    """Streams of one node."""
+
+    def __init__(self, rooms: Rooms, listing: Listing) -> None:
+        self._rooms = rooms
+        self._listing = listing
+
+    async def follow(self, request: pb.WatchLeasesRequest) -> AsyncIterator[pb.WatchLeasesResponse]:
+        """Messages without end. Raises Refusal, StoreError."""
+        await_view(self._rooms)
+        space = self._listing.scan(request.space, request.subnet).space
+        matches, feed = self._listing.matcher(request), self._rooms.feed
+        if request.start_revision < 0 or (request.start_revision and request.snapshot):
+            raise invalid("start_revision", "is a revision of etcd, and none with a snapshot: that has its own")
+        revision = request.start_revision - 1 if request.start_revision else feed.revision or self._rooms.view.revision
+        if request.snapshot:
+            async for message in self._snapshot(request, matches):
+                revision = message.revision
+                yield message
+        async with self._reader(space, revision) as reader:
+            clock = asyncio.get_running_loop().time
+            told_at = clock()
+            while True:
+                message = await self._message(space, await reader.read(MOST, QUIET), matches)
+                now = clock()
+                if message.events or now - told_at >= QUIET:
+                    told_at = now
+                    yield message
+                await asyncio.sleep(PACE)
+
+    async def _snapshot(
+        self, request: pb.WatchLeasesRequest, matches: Matches
+    ) -> AsyncIterator[pb.WatchLeasesResponse]:
+        """All that match, at one revision; the last message says so."""
+        scan = self._listing.scan(request.space, request.subnet)
+        while not scan.ended:
+            found = await self._listing.page(scan, _PAGE, matches)
+            message = pb.WatchLeasesResponse(revision=scan.revision, snapshot_continues=not scan.ended)
+            async for each in breathing(found):
+                lease = self._listing.message(scan.space, each)
+                message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2], lease=lease)
+            if found or scan.ended:
+                yield message
+
+    async def _message(self, space: str, portion: Portion, matches: Matches) -> pb.WatchLeasesResponse:
+        message = pb.WatchLeasesResponse(revision=portion.revision)
+        async for event in breathing(portion.events, SLICE):
+            self._tell(message, space, event, matches)
+        return message
+
+    def _tell(self, message: pb.WatchLeasesResponse, space: str, event: KeyValue, matches: Matches) -> None:
+        address = address_of_key(event.key)
+        if address is None:
+            return
+        lease = read(event)
+        if lease is not None and matches(lease):
+            told = self._listing.message(space, (address, lease, event.revision))
+            message.events.add(type=pb.LEASE_EVENT_TYPE_PUT, lease=told, revision=event.revision)
+        elif event.value is None:
+            text = dotted(address)
+            gone = pb.Lease(name=f"spaces/{space}/leases/{text}", space=space, address=text)
+            message.events.add(type=pb.LEASE_EVENT_TYPE_DELETED, lease=gone, revision=event.revision)
+
+    # --- where events come from ---------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _reader(self, space: str, revision: int) -> AsyncIterator[Reader]:
+        """A reader of a space's lease records after `revision`."""
+        feed, start = self._rooms.feed, self._rooms.keys.leases(space)
+        reader = feed.enter(start, range_end(start), revision)
+        pump = None
+        if reader is None:
+            reader = feed.enter_apart(start, range_end(start), revision)
+            pump = asyncio.create_task(self._pump(reader, start), name="watch-leases")
+        try:
+            yield reader
+        finally:
+            feed.leave(reader)
+            if pump is not None:
+                pump.cancel()
+                await asyncio.gather(pump, return_exceptions=True)
+
+    async def _pump(self, reader: Reader, start: bytes) -> None:
+        """A watch of its own; another one when its member is lost, or after its reader has made room again."""
+        while True:
+            events = self._rooms.store.watch(start, range_end(start), reader.passed + 1)
+            try:
+                async with aclosing(events):  # type: ignore[type-var]
+                    async for batch in events:
+                        reader.take(batch)
+                        if not reader.roomy:
+                            break
+                await reader.drained()
+            except Compacted as gone:
+                return reader.fail(gone)
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_AFTER)
