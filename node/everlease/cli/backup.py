@@ -56,7 +56,7 @@ def save(
         fail(f"what came is not what was sent ({damaged}); {file} was not written", REFUSED)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}", USAGE)
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(end.counts.items()))
+    counts = ", ".join(f"{count:,} {kind}{'s' * (count != 1)}" for kind, count in end.counts.items() if count)
     typer.echo(f"{file}: {counts or 'an empty cluster'}; {file.stat().st_size:,} bytes, checked")
 
 

@@ -88,6 +88,10 @@ def _state(row: Mapping[str, Any]) -> str:
     return f"[{style}]{escape(row['state'])}[/]{'' if row['eligible'] else ' [red](not eligible)[/]'}"
 
 
+def _reason(row: Mapping[str, Any]) -> str:
+    return "" if row["eligible"] and row["state"] == "serving" else plain("reason")(row)
+
+
 _NODES = (
     Column("NODE", lambda row: f"{plain('node')(row)}{' [dim](asked)[/]' if row['observer'] else ''}"),
     Column("STATE", _state),
@@ -97,24 +101,25 @@ _NODES = (
     Column("LINKS", plain("links"), spare=5),
     Column("RELAYS", plain("relays"), spare=6),
     Column("IDENTIFIERS", plain("server_identifiers"), spare=2),
-    Column("REASON", plain("reason"), spare=1),
+    Column("REASON", _reason),
 )
 
 _MEMBERS = (
     Column("STORE MEMBER", plain("endpoint")),
     Column("STATE", lambda row: "[green]up[/]" if row["up"] else "[red]down[/]"),
     Column("COMMIT", lambda row: duration_text(row["latency"]) if row["latency"] else "", right=True),
-    Column("SIZE", lambda row: mebibytes(row["size_bytes"]), right=True),
-    Column("VERSION", plain("version")),
+    Column("SIZE", lambda row: mebibytes(row["size_bytes"]), right=True, spare=2),
+    Column("VERSION", plain("version"), spare=1),
     Column("ALARMS", plain("alarms")),
 )
 
 
 def _picture(row: Mapping[str, Any]) -> Group:
     """What people see."""
+    leases = f"{row['leases']:,} lease record{'s' * (row['leases'] != 1)}"
     head = (
-        f"Seen by {row['observer']} at {row['time']}: configuration {row['config_revision'] or 'none'}, "
-        f"{row['leases']:,} lease records, view at revision {row['view_revision']} proved {row['echo_age']:.1f}s ago"
+        f"Seen by {row['observer']} at {row['time']}: configuration {row['config_revision'] or 'none'}, {leases}, "
+        f"view at revision {row['view_revision']} proved {row['echo_age']:.1f}s ago"
     )
     parts: list[Any] = [Text(head), Text()]
     if row["config_error"]:

@@ -115,7 +115,7 @@ _COLUMNS = (
     Column("REVISION", lambda row: f"{row['revision']}{' [green]in force[/]' if row['current'] else ''}"),
     Column("APPLIED", plain("applied")),
     Column("AUTHOR", plain("author"), spare=1),
-    Column("COMMENT", plain("comment"), spare=2),
+    Column("COMMENT", plain("comment"), spare=2, most=24),
     Column("DOCUMENT", lambda row: "kept" if row["document_kept"] else "[dim]gone[/]", spare=3),
 )
 

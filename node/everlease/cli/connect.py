@@ -156,6 +156,8 @@ def _unreachable(server: str, error: Unreachable) -> str:
 def _refused(error: Refused) -> str:
     if isinstance(error, Denied):
         return f"{error}. Say who you are with --token-file or with --cert and --key"
+    if error.code == "UNIMPLEMENTED":
+        return "this node does not know that yet: it runs an older version of everlease"
     if isinstance(error, Compacted) and error.restart_revision:
         return f"{error} (the oldest that is left is {error.restart_revision})"
     return str(error)

@@ -71,7 +71,7 @@ COLUMNS = (
     Column("ADDRESS", plain("address")),
     Column("STATE", state_cell),
     Column("HARDWARE", plain("hardware_address")),
-    Column("HOST NAME", plain("hostname"), spare=1),
+    Column("HOST NAME", plain("hostname"), spare=1, most=16),
     Column("SUBNET", plain("subnet"), right=True, spare=3),
     Column("LIFETIME", lambda row: duration_text(row["valid_lifetime"]), right=True, spare=4),
     Column("EXPIRES", plain("expires"), spare=2),

@@ -89,6 +89,7 @@ def node(
     log_level: Annotated[Level, _option("The least important lines to write.", "log-level")] = Level.info,
     log_format: Annotated[LogFormat | None, _option("Without it: console on a terminal.", "log-format")] = None,
     log_leases: Annotated[str, _option("A line for each binding: log, stdout, syslog, /FILE.", "log-leases")] = "",
+    rogue_probe: Annotated[float, _option("Seconds between looks for servers that are no members.", "rogue-probe")] = 0,
     log_privacy: Annotated[bool, _option("Pseudonyms for clients in all lines above debug.", "log-privacy")] = False,
 ) -> None:
     """Serve DHCP until SIGTERM: answer clients on links and relays, decide every binding in etcd."""
@@ -122,6 +123,7 @@ def node(
             log_leases=flags.read_ledger(log_leases),
             log_format=log_format.value if log_format else "",
             log_privacy=log_privacy,
+            rogue_probe=rogue_probe,
         )
     except ConfigError as wrong:
         sys.stderr.write(f"everlease node: {wrong}\n")

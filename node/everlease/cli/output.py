@@ -10,9 +10,10 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from math import ceil
 from typing import Any, Final
 
 import typer
@@ -46,13 +47,15 @@ class Format(StrEnum):
 class Column:
     """A column for people: heading, and the cell of a row (markup allowed, escape what comes from outside).
 
-    spare: left out of a narrow terminal, the highest first; 0 = never.
+    On a terminal that is too narrow it is shortened to `most` characters, then left out: `spare`, the highest first;
+    0 = never.
     """
 
     heading: str
     cell: Callable[[Mapping[str, Any]], str]
     right: bool = False
     spare: int = 0
+    most: int = 0
 
 
 def plain(key: str) -> Callable[[Mapping[str, Any]], str]:
@@ -99,10 +102,27 @@ def fitting(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> lis
     left, out = list(columns), console()
     if not out.is_terminal:
         return left
-    widths = {column.heading: _width(column, rows[:CHUNK]) + GAP for column in left}
-    while sum(widths[column.heading] for column in left) - GAP > out.width and any(column.spare for column in left):
+    widths = {column.heading: _width(column, rows[:CHUNK]) for column in left}
+
+    def fits() -> bool:
+        return sum(widths[column.heading] + GAP for column in left) - GAP <= out.width
+
+    for index, column in enumerate(left):
+        if not fits() and 0 < column.most < widths[column.heading]:
+            widths[column.heading] = column.most
+            left[index] = replace(column, cell=_shortened(column))
+    while not fits() and any(column.spare for column in left):
         left.remove(max(left, key=lambda column: column.spare))
     return left
+
+
+def _shortened(column: Column) -> Callable[[Mapping[str, Any]], str]:
+    def cell(row: Mapping[str, Any]) -> str:
+        text = Text.from_markup(column.cell(row))
+        text.truncate(column.most, overflow="ellipsis")
+        return text.markup
+
+    return cell
 
 
 def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output: Format, empty: str) -> int:
@@ -162,7 +182,7 @@ def bar(share: float, width: int = 20) -> str:
     """How full something is, 0 to 1, as markup; in ASCII where the output takes nothing else."""
     colour = "red" if share >= 0.95 else "yellow" if share >= 0.8 else "green"
     full, empty = ("█", "░") if "utf" in (sys.stdout.encoding or "").lower() else ("#", ".")
-    filled = round(share * width)
+    filled = min(ceil(share * width), width - (share < 1))  # what is not empty, or not full, shows
     return f"[{colour}]{full * filled}[/][dim]{empty * (width - filled)}[/] {share:4.0%}"
 
 

@@ -47,12 +47,12 @@ def _whom(row: Any) -> str:
 _COLUMNS = (
     Column("ADDRESS", plain("address")),
     Column("FOR", _whom),
-    Column("HOST NAME", plain("hostname"), spare=2),
+    Column("HOST NAME", plain("hostname"), spare=2, most=16),
     Column("SUBNET", plain("subnet"), right=True, spare=3),
     Column("RELAY", plain("relay"), spare=6),
     Column("SOURCE", plain("source"), spare=1),
     Column("AUTHOR", plain("author"), spare=5),
-    Column("DESCRIPTION", plain("description"), spare=4),
+    Column("DESCRIPTION", plain("description"), spare=4, most=20),
 )
 
 

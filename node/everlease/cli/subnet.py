@@ -71,7 +71,7 @@ def _pool(pool: Any, subnet: Subnet) -> str:
 
 _COLUMNS = (
     Column("ID", plain("id"), right=True),
-    Column("NAME", plain("name"), spare=1),
+    Column("NAME", plain("name"), spare=1, most=16),
     Column("PREFIX", plain("prefix")),
     Column("STATE", state_cell),
     *(
