@@ -180,7 +180,7 @@ class Node:
         self.keeper = Keeper(self.rooms, host.upkeep) if host.upkeep else None
         self._gate = self.rooms.responder.gate
         self.pulse = Pulse(self.rooms)
-        tally = Tally(counters.dropped, counters.unsent)
+        tally = Tally(counters.dropped, counters.unsent, counters.received)
         self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, tally)
         self.service.identifier = settings.server_identifier
         self.settlement = Settlement(self.rooms, self.pulse, self._gate)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+from math import inf
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from admin.furnished import furnish, lease, neighbour, office, put_leases, serve_link
-from everlease.core.actions import DROP_REASONS, OPERATIONS, RESULTS
+from everlease.config.load import load
+from everlease.core.actions import DROP_REASONS, GRANT, OPERATIONS, RELEASE, RESULTS
 from everlease.lab.processes import need
 from everlease.metrics import Usages, collect, text
 from everlease.metrics.shapes import SLICE, counter, gauge
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.sockets import UNSENT
 from everlease.store.api import Report
+from everlease.store.keeping import Taken
 from everlease.store.memory import MemoryStore
 
 PROMISED = {
@@ -34,6 +37,7 @@ PROMISED = {
     "everlease_records_swept": "",
     "everlease_log_lines_lost": "",
     "everlease_lease_log_lines_lost": "",
+    "everlease_rogue_servers": "link",
     "everlease_node_state": "state",
     "everlease_presence_age_seconds": "node",
     "everlease_owned_buckets": "",
@@ -68,6 +72,9 @@ PROMISED = {
     "everlease_build_info": "version python etcd",
 }
 """Every metric of the published interface and its labels (counters without their `_total`)."""
+
+
+SHORT = "{id: 1, prefix: 10.77.0.0/16, valid-lifetime: 1h, pools: [{range: 10.77.16.0/24}]}"
 
 
 class Told(MemoryStore):
@@ -108,7 +115,8 @@ async def test_the_metrics_and_their_labels_are_those_that_are_promised() -> Non
 
 def test_a_new_node_without_a_configuration_has_its_metrics() -> None:
     families = scrape(furnish())
-    later = {"pool_addresses", "lease_changes", "lease_changes_relayed", "takeovers", "store_size_bytes", "store_alarm"}
+    later = {"pool_addresses", "lease_changes", "lease_changes_relayed", "takeovers", "rogue_servers"}
+    later |= {"store_size_bytes", "store_alarm"}  # nothing is known of these yet
     assert PROMISED.keys() - {f"everlease_{name}" for name in later} <= families.keys()
     assert value(families, "everlease_config_revision") == 0
     assert value(families, "everlease_store_quota_bytes") == 2 << 30
@@ -250,3 +258,42 @@ def test_names_follow_prometheus_conventions(rooms: Rooms) -> None:
         if family.type == "counter":
             assert all(sample.name.endswith("_total") for sample in family.samples), name
         assert not re.search(r"_(ms|milliseconds|kb|percent)$", name), name
+
+
+async def test_certificates_and_backups_are_told_by_when_they_end_and_began(rooms: Rooms) -> None:
+    name = "everlease_certificate_expiry_timestamp_seconds"
+    assert value(scrape(rooms), name, purpose="admin") == value(scrape(rooms), name, purpose="store") == inf
+    rooms.certificates["admin"] = lambda: 1_900_000_000.0
+    assert value(scrape(rooms), name, purpose="admin") == 1_900_000_000
+    copied = "everlease_backup_last_success_timestamp_seconds"
+    assert value(scrape(rooms), copied) == 0
+    rooms.condition.snapshot = Taken("n1", 1_700_000_000.0, 5, "x.db")
+    rooms.counters.backed_up_at = 1_600_000_000.0
+    assert value(scrape(rooms), copied) == 1_700_000_000
+
+
+async def test_how_long_clients_keep_their_addresses_without_a_store_is_told() -> None:
+    rooms = furnish()
+    assert value(scrape(rooms), "everlease_extension_left_seconds") == inf
+    rooms.lifeline.committed_at = rooms.clock.boot() - 100
+    for cluster, seconds in (("{}", 1800 + 600), ("{on-quorum-loss: strict}", 1800), ("{grace: 1m}", 1800 + 60)):
+        rooms.configuration.current = load(f"{{cluster: {cluster}, valid-lifetime: 8h, subnets: [{SHORT}]}}")
+        assert value(scrape(rooms), "everlease_extension_left_seconds") == seconds - 100
+
+
+def test_changes_are_counted_by_subnet_and_those_behind_relays_as_well(rooms: Rooms) -> None:
+    for kind, relayed in ((GRANT, True), (GRANT, False), (RELEASE, True)):
+        rooms.counters.changed(1, kind, relayed=relayed)
+    families = scrape(rooms)
+    told = dict.fromkeys(("grant", "renew", "release", "decline"), 0.0) | {"grant": 2, "release": 1}
+    for change, count in told.items():
+        labels = {"subnet": "1", "family": "v4", "change": change}
+        assert value(families, "everlease_lease_changes_total", **labels) == count
+    assert value(families, "everlease_lease_changes_relayed_total", subnet="1", family="v4") == 2
+    assert value(families, "everlease_lease_changes_relayed_total", subnet="2", family="v4") == 0
+
+
+def test_a_rogue_server_is_told_by_the_link_and_a_link_without_one_is_zero(rooms: Rooms) -> None:
+    assert value(scrape(rooms), "everlease_rogue_servers", link="office") == 0
+    rooms.counters.rogues["office"] = 2
+    assert value(scrape(rooms), "everlease_rogue_servers", link="office") == 2

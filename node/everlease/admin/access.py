@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,7 @@ class Doorkeeper:
     """`guard.Access` by the papers. now: seconds UTC; local: whether the address is a loopback one.
 
     Without a roles file everybody who gets as far as a call is admin: on loopback, with a certificate of the CA, or
-    because `--admin-insecure` said so.
+    because `--admin-insecure` said so. ends: when the own certificate does, seconds UTC.
     """
 
     def __init__(self, papers: Papers, local: bool, now: Callable[[], float]) -> None:
@@ -77,6 +78,7 @@ class Doorkeeper:
         self._roles: roles.Roles | None = None
         self._certificate: tuple[bytes | None, bytes | None, bytes | None] = (None, None, None)
         self.edition = 0
+        self.ends = inf
         self.read()
 
     def read(self) -> None:
@@ -84,6 +86,7 @@ class Doorkeeper:
         papers = self._papers
         found = roles.read(papers.roles) if papers.roles else None
         self._certificate = pem.read(papers.ca, papers.cert, papers.key)
+        self.ends = pem.ends(papers.cert) if papers.cert else inf
         self._roles = found
         self.edition += 1
 

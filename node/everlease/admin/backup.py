@@ -57,10 +57,11 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
             rooms.clock.now,
             rooms.name,
         )
-        leases = 0
+        began, leases = rooms.clock.now(), 0
         async for data in save(place):
             leases += data.count(b'{"kind":"lease"')
             yield pb.SaveBackupResponse(data=data, leases=leases, leases_expected=len(rooms.view))
+        rooms.counters.backed_up_at = began
 
     @answered
     async def RestoreBackup(

@@ -98,6 +98,7 @@ class Handle:
 async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Handle:
     """Listen on "HOST:PORT". Raises ConfigError if that is not possible, or one of the papers cannot be used."""
     doorkeeper = Doorkeeper(papers, is_loopback(address), rooms.clock.now)
+    rooms.certificates["admin"] = lambda: doorkeeper.ends
     guard = Guard(doorkeeper, Trail(rooms.clock.now))
     server = grpc.aio.server(interceptors=(guard,), options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
     _add_services(server, rooms)

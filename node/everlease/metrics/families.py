@@ -67,6 +67,9 @@ def _packets(rooms: Rooms) -> Iterator[Metric]:
     words = "Clients of another node that this node answered after a retransmission."
     taken = [({"link": link, "from": owner}, count) for (link, owner), count in _takeovers(rooms).items()]
     yield from counter("everlease_takeovers", words, taken)
+    words = "DHCP servers that are no members, as the last probe on a link saw them; 0 also where nobody looks."
+    seen = dict.fromkeys(rooms.membership.places, 0) | counters.rogues
+    yield from gauge("everlease_rogue_servers", words, [({"link": link}, count) for link, count in seen.items()])
     pings = by("result", counters.pings)
     yield from counter("everlease_ping_checks", "Addresses probed by ICMP echo before an offer, by result.", pings)
     lost = alone(counters.log_lost)

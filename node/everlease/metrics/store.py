@@ -66,6 +66,6 @@ def _copies(rooms: Rooms) -> Iterator[Metric]:
     newest = max(taken.at, rooms.counters.backed_up_at)
     yield from gauge("everlease_backup_last_success_timestamp_seconds", words, alone(newest))
     words = "When this node's certificate for a purpose ends, seconds UTC; +Inf without one."
-    ends = {"store": rooms.store.certificate_ends(), **rooms.certificates}
-    expiries = [({"purpose": purpose}, end) for purpose, end in ends.items()]
+    ends = {"store": rooms.store.certificate_ends, **rooms.certificates}
+    expiries = [({"purpose": purpose}, end()) for purpose, end in ends.items()]
     yield from gauge("everlease_certificate_expiry_timestamp_seconds", words, expiries)

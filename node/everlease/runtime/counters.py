@@ -70,13 +70,14 @@ class Counters:
     commits: by (member, result); hedges: by member; takeovers: by (link or "relay", taken from).
     pings: addresses probed before an offer, by result; upkeep: what the keeper did, by (action, result);
     unsent: replies that the kernel refused, by reason; config_errors: revisions that could not be loaded; log_lost: log
-    lines dropped because nobody read them; ledger_lost: the same of the lines for bindings (--log-leases=WHERE).
+    lines dropped because nobody read them; ledger_lost: the same of the lines for bindings (--log-leases=WHERE);
+    rogues: link -> servers of the last look that are no members (--rogue-probe).
     """
 
     __slots__ = (
         "backed_up_at", "batch_size", "changes", "commits", "config_errors", "conflicts", "dropped", "durations",
-        "hedges", "ledger_lost", "log_lost", "phases", "pings", "received", "relayed", "sent", "swept", "takeovers", "unsent",
-        "upkeep",
+        "hedges", "ledger_lost", "log_lost", "phases", "pings", "received", "relayed", "rogues", "sent", "swept",
+        "takeovers", "unsent", "upkeep",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,6 +100,7 @@ class Counters:
         self.config_errors = 0
         self.log_lost = 0
         self.ledger_lost = 0
+        self.rogues: dict[str, int] = {}
         self.swept = 0
 
     def changed(self, subnet: int, kind: int, *, relayed: bool) -> None:

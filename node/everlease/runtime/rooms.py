@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from everlease.runtime.responder import Responder
     from everlease.store.api import Store
     from everlease.store.keys import Keys
-    from everlease.store.view import View
     from everlease.store.upkeep import Upkeep
+    from everlease.store.view import View
 
 
 @dataclass(slots=True)
@@ -45,6 +46,6 @@ class Rooms:
     responder: Responder
     lifeline: Lifeline
     condition: StoreCondition = field(default_factory=StoreCondition)
-    feed: Feed = field(default_factory=Feed)
-    certificates: dict[str, float] = field(default_factory=lambda: {"admin": inf})
     upkeep: Upkeep | None = None
+    feed: Feed = field(default_factory=Feed)
+    certificates: dict[str, Callable[[], float]] = field(default_factory=lambda: {"admin": lambda: inf})
