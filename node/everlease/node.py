@@ -26,6 +26,7 @@ from everlease.config.problems import InvalidDocument
 from everlease.console import Console
 from everlease.errors import ConfigError
 from everlease.logs.sinks import open_sink
+from everlease.probe.patrol import Patrol
 from everlease.runtime.carrier import Carrier
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.committer import Committer
@@ -230,9 +231,16 @@ class Node:
         for each in (*running, rooms.responder.drops.run()):
             self._run(each)
         self._keep()
+        self._look_for_rogues()
         self.settlement.loading = False
         rooms.lifeline.waiting_for = self.settlement.lacks()
         logs.get().info("node started", version=__version__, boot=self._boot_id, host=socket.gethostname())
+
+    def _look_for_rogues(self) -> None:
+        if period := self._settings.rogue_probe:
+            links = {each.label or each.interface: each.interface for each in self._settings.links}
+            patrol = Patrol(self._settings.name, links, period, self.rooms.membership)
+            self._run(patrol.run(self.rooms.counters))
 
     def _keep(self) -> None:
         """What this node does for the store itself."""

@@ -15,6 +15,7 @@ from everlease.config.values import number_with_unit, size
 from everlease.errors import ConfigError
 from everlease.health import split_address
 from everlease.logs.sinks import LOG, FilePlace, Place, StdoutPlace, SyslogPlace
+from everlease.probe.patrol import SHORTEST
 from everlease.runtime.keeper import Schedule
 from everlease.runtime.service import SERVER_PORT, Served
 from everlease.store.channel import target_of
@@ -50,6 +51,7 @@ class Settings:
     log_leases: Ledgers = None
     log_format: str = ""
     log_privacy: bool = False
+    rogue_probe: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.etcd:
@@ -66,6 +68,10 @@ class Settings:
         for flag, address in (("--admin", self.admin), ("--metrics", self.metrics)):
             read_server(flag, address)
         self._refuse_open_door()
+        if self.rogue_probe and not self.links:
+            raise ConfigError("--rogue-probe asks on links: give --interface")
+        if 0 < self.rogue_probe < SHORTEST or self.rogue_probe < 0:
+            raise ConfigError(f"--rogue-probe: {SHORTEST:.0f} seconds at least, or 0 = never")
         _refuse_twice("--interface", [served.interface for served in self.links])
         _refuse_twice("--listen", [f"{IPv4Address(address)}:{port}" for address, port in self.listens])
         if not self.prefix.strip("/"):

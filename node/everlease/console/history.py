@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from everlease.runtime.counters import SECONDS, Counters, Histogram
+from everlease.runtime.drops import LOSSES
 
 PERIOD: Final = 10.0
 """Seconds between two samples."""
@@ -22,16 +23,16 @@ KEPT: Final = 360
 SLICE: Final = 40
 """Samples written between two turns of the loop: less than a millisecond."""
 
-QUIET: Final = frozenset({"not_owner", "not_selected", "duplicate", "done", "probe"})
-"""Drops that are nobody's loss: another node answers, or nothing was to be answered."""
-
 _EMPTY: Final = (0,) * (len(SECONDS) + 1)
 Buckets = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters at one moment. ack, offer: lease durations by result, commit: of transactions; per bucket."""
+    """Counters at one moment. dropped: those that somebody may miss.
+
+    ack, offer: lease durations by result, commit: of transactions; per bucket.
+    """
 
     received: int
     sent: int
@@ -51,7 +52,7 @@ def totals(counters: Counters) -> Totals:
     return Totals(
         sum(counters.received.values()),
         sum(counters.sent.values()),
-        sum(count for reason, count in counters.dropped.items() if reason not in QUIET),
+        sum(count for reason, count in counters.dropped.items() if reason in LOSSES),
         _sum(by_result["ack"]),
         _sum(by_result["offer"]),
         _sum(commits),

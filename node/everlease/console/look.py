@@ -20,6 +20,7 @@ def look(rooms: Rooms) -> Facts:
         trouble=condition.trouble,
         config=config.revision if config else 0,
         config_error=configuration.error,
+        rogues=dict(rooms.counters.rogues),
     )
 
 

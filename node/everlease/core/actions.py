@@ -34,10 +34,10 @@ DROP_REASONS: Final = (
     "malformed", "not_a_request", "bootp", "stale", "not_owner", "other_server", "no_subnet", "no_address",
     "no_binding", "conflict", "overload", "unavailable", "not_fresh", "class_drop", "unknown_client", "draining",
     "disabled", "duplicate", "rate_limit", "bad_checksum", "tagged", "outgoing", "other_host", "bad_relay", "loop",
-    "too_large", "clock", "foreign", "mistimed", "not_serving", "done",
+    "too_large", "clock", "foreign", "mistimed", "not_serving", "done", "probe",
 )  # fmt: skip
 """Label values of `reason`. "not_serving": the node is silent as a whole, and others answer. "done" is no loss: RELEASE
-and DECLINE have no reply (RFC 2131 table 5)."""
+and DECLINE have no reply (RFC 2131 table 5). "probe": a node of ours that looks for rogue servers."""
 
 
 @dataclass(slots=True)

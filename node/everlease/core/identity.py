@@ -24,6 +24,9 @@ BY_CLIENT_ID: Final = "client-id"
 
 CLIENT_IDENTIFIER: Final = 61
 
+PROBE: Final = b"\x06EVLP"
+"""How the (locally administered) hardware addresses begin with which nodes look for servers that are no members."""
+
 
 def client_key(packet: Packet, rule: str) -> bytes:
     """The client's key by a subnet's `client-identity` rule; b"" if the packet names nobody (no octets of chaddr and

@@ -13,7 +13,7 @@ from everlease.core import facts, notices, request
 from everlease.core.actions import Action, Change, Drop
 from everlease.core.answering import NOBODY, may_answer, selected_member
 from everlease.core.discover import discover
-from everlease.core.identity import client_hash, client_key
+from everlease.core.identity import PROBE, client_hash, client_key
 from everlease.core.query import Query
 from everlease.core.replies import server_identifier
 from everlease.core.select import is_unicast, locate
@@ -52,6 +52,8 @@ def _is_ours(situation: Situation) -> bool:
 def understand(packet: Packet, situation: Situation) -> Query | Drop:
     """Who asks, from where, and which classes it is in; or why it gets no answer from anybody."""
     operation = operation_of(packet, situation)
+    if packet.chaddr.startswith(PROBE):  # one of us looks for strangers; nothing is held or committed for it
+        return Drop("probe", operation)
     place = locate(packet, situation)
     if isinstance(place, str):
         return Drop(place, operation)

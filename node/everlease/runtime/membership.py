@@ -194,6 +194,10 @@ class Membership:
             [(self.name, own), *((each.name, each.identifiers) for each in self.members.values())]
         )
 
+    def identifiers(self) -> frozenset[int]:
+        """Addresses by which clients name members, for as long as they may: those that are gone, too."""
+        return frozenset(self._identify())
+
     def buckets(self) -> dict[str, int]:
         """How many of the 256 client buckets each eligible node owns, all links taken together; for people."""
         order = rendezvous(self.eligible)

@@ -61,7 +61,7 @@ function nodeRow(node, status) {
   const cell = (label, ...children) => h("td.number", { "data-label": label }, ...children);
   const offset = seconds(node.clock_offset);
   return h("tr", { "data-node": node.node },
-    h("td", {}, h("strong", {}, node.node), node.observer ? h("span.self", {}, "this node") : null),
+    h("td", {}, h("strong", {}, node.node), node.observer ? " " : null, node.observer ? h("span.self", {}, "this node") : null),
     h("td", {}, h(`span.state.${gravity}`, {}, word), node.reason && state !== "serving" || !node.eligible ? h("span.reason", {}, node.reason) : null),
     cell("buckets", count(node.owned_buckets)),
     h("td", { "data-label": "links" }, [...node.links, ...(node.relays.length ? [plural(node.relays.length, "relay")] : [])].join(", ") || "–"),
