@@ -206,6 +206,39 @@ async def test_an_office_that_fell_vacant_while_puts_are_refused_is_taken_all_th
     await keeper.close()
 
 
+class FullFirst(Full):
+    """The member that is asked first is the full one: it refuses for itself, also when its alarm was taken back."""
+
+    def rank(self) -> list[str]:
+        return ["full", "roomy"]
+
+    async def batch(self, request: bytes, deadline: float, member: str | None = None) -> BatchResult:
+        if b"holder" in request and member != "roomy":
+            raise NoSpace("mvcc: database space exceeded")
+        return await super().batch(request, deadline, member)
+
+
+async def test_a_vacant_office_is_taken_through_a_member_that_has_room() -> None:
+    store = FullFirst()
+    rooms = furnish(store=store)
+    upkeep = Scripted(ids=frozenset({1, 2}))
+    upkeep.statuses = {
+        "full": status("full", 1, size=2000 * MIB, alarms=frozenset({(1, "NOSPACE")})),
+        "roomy": status("roomy", 2, alarms=frozenset({(1, "NOSPACE")})),
+    }
+    disarm = upkeep.disarm
+
+    async def disarmed(endpoint: str, member: int, deadline: float) -> None:
+        await disarm(endpoint, member, deadline)
+        store.room = True
+
+    upkeep.disarm = disarmed  # type: ignore[method-assign]
+    keeper = Keeper(rooms, upkeep)
+    await keeper.turn()
+    assert rooms.condition.mine
+    await keeper.close()
+
+
 async def test_what_fails_is_counted_and_tried_ever_more_rarely() -> None:
     rooms = furnish()
     now = [1000.0]

@@ -7,9 +7,9 @@ taken away only when that member has answered a read again. A fence that another
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from everlease.runtime.clock import ClusterClock
 from everlease.runtime.keeper.facts import Compact, Defragment, Facts, MoveLeader
@@ -17,6 +17,8 @@ from everlease.store.api import BatchResult, Compacted, KeyValue, NoSpace, Store
 from everlease.store.keeping import Stopped, encode
 from everlease.store.txn import Leaf, single
 from everlease.store.upkeep import Upkeep
+
+T = TypeVar("T")
 
 DEADLINE: Final = 5.0
 COMPACTING: Final = 60.0
@@ -74,6 +76,19 @@ class Acts:
                 await self._store.batch(NOTHING, step.seconds, step.member.endpoint)
             await self._unfence(revision)
 
+    async def insist(self, put: Callable[[str], Awaitable[T]], facts: Facts) -> T:
+        """Put also while puts are refused: right after the alarm was taken back, through a member that has room.
+
+        put: is given the member's endpoint. Raises Unavailable, NoSpace.
+        """
+        roomy = min(facts.members, key=lambda member: (not member.answers, member.fullness)).endpoint
+        for _ in range(TRIES - 1):
+            try:
+                return await put(roomy)
+            except NoSpace:
+                await self.disarm(sorted(facts.full()), facts)
+        return await put(roomy)
+
     def _somebody(self, facts: Facts) -> str:
         answering = [member.endpoint for member in facts.members if member.answers]
         return next((name for name in self._store.rank() if name in answering), self._store.rank()[0])
@@ -83,7 +98,12 @@ class Acts:
     async def _fence(self, member: int, facts: Facts) -> int:
         """Put the member's name there; the record's revision."""
         record = encode(Stopped(member, self._name, self._boot_id, self._clock.now()))
-        sent, answer = await self._put(Leaf({self._key: 0}, [(self._key, record)]), facts)
+        leaf = Leaf({self._key: 0}, [(self._key, record)])
+
+        async def put(member: str) -> tuple[float, BatchResult]:
+            return self._clock.boot(), await self._store.batch(single(leaf), DEADLINE, member)
+
+        sent, answer = await self.insist(put, facts)
         found = answer.results[0].found
         if not answer.results[0].succeeded:
             await self._take_away(found[0] if found else None, facts)
@@ -92,17 +112,6 @@ class Acts:
             await self._unfence(answer.revision)
             raise Unavailable("this process was stopped between fence and defragmentation")
         return answer.revision
-
-    async def _put(self, leaf: Leaf, facts: Facts) -> tuple[float, BatchResult]:
-        """Put also while a member refuses puts: right after its alarm was taken back, through one that has room."""
-        roomy = min(facts.members, key=lambda member: (not member.answers, member.fullness)).endpoint
-        for _ in range(TRIES - 1):
-            sent = self._clock.boot()
-            try:
-                return sent, await self._store.batch(single(leaf), DEADLINE, roomy)
-            except NoSpace:
-                await self.disarm(sorted(facts.full()), facts)
-        return self._clock.boot(), await self._store.batch(single(leaf), DEADLINE, roomy)
 
     async def _take_away(self, fence: KeyValue | None, facts: Facts) -> None:
         """A fence of somebody else: after a while, if every member answers, it fences nothing."""

@@ -148,8 +148,7 @@ class Keeper:
         except NoSpace:
             facts = await self._look()
             await self._acts.compact(Compact(facts.head, "to take the office"), facts)
-            await self._acts.disarm(sorted(facts.full()), facts)
-            await self._office.put(words)
+            await self._acts.insist(lambda roomy: self._office.put(words, roomy), facts)
 
     def _enter(self) -> None:
         """Begin to keep: what the last keeper moved counts as moved by us."""
