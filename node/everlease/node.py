@@ -15,6 +15,7 @@ import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ from everlease.runtime.ledger import Ledger, Write, to_lines, to_log
 from everlease.runtime.lifeline import Lifeline
 from everlease.runtime.membership import Membership
 from everlease.runtime.offers import OfferTable
+from everlease.runtime.privileges import Opener, settle
 from everlease.runtime.pulse import Pulse
 from everlease.runtime.responder import Responder
 from everlease.runtime.restorer import Restorer, longest_lifetime
@@ -69,11 +71,15 @@ def run(settings: Settings) -> int:
     """Run one node until it is told to stop; the exit code."""
     gc.set_threshold(*GARBAGE)
     counters = Counters()
+    try:
+        opener = settle(settings.user)  # first: threads inherit
+    except ConfigError as refused:
+        return _say(refused, REFUSED)
     style = logs.Style(settings.log_format, logs.Pseudonyms() if settings.log_privacy else None)
     lines = logs.configure(settings.log_level, settings.name, counters.lose_line, style=style)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_main(settings, counters, style.pseudonyms))
+            return runner.run(_main(settings, counters, style.pseudonyms, opener))
     except InvalidDocument as bad:
         return _say(f"--config-file {settings.config_file} is refused:\n  " + str(bad).replace("\n", "\n  "), REFUSED)
     except ConfigError as refused:
@@ -105,9 +111,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _main(settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None) -> int:
+async def _main(
+    settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None, opener: Opener
+) -> int:
     text = _read(settings.config_file)
     node = Node(settings, counters)
+    node.opener = opener
     with _ledger(settings, counters, pseudonyms) as write:
         node.rooms.responder.ledger = Ledger(node.rooms.view, write) if write else None
         try:
@@ -173,6 +182,7 @@ class Node:
         self._servers = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
         self._admin: admin.Handle | None = None
+        self.opener: Opener | None = None
         host = host or this_host(settings)
         self._boot_id = host.boot_id
         self._store = host.store
@@ -201,15 +211,22 @@ class Node:
         return starting in done
 
     async def _start(self, text: str | None) -> None:
-        settings, loop = self._settings, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         loop.set_exception_handler(_report)
-        self.service.open(settings.links, settings.listens)
+        self._open_sockets()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._open_edges()
         self.service.start(loop)
         await self.join(text)
+
+    def _open_sockets(self) -> None:
+        work = partial(self.service.open, self._settings.links, self._settings.listens)
+        if self.opener is not None:
+            self.opener.open(work)
+        else:
+            work()
 
     async def join(self, text: str | None) -> None:
         """Read configuration and leases, take the name, and do all that a node does beside answering packets.

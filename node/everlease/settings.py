@@ -45,6 +45,7 @@ class Settings:
     admin_tls: Files = (None, None, None)
     admin_roles: Path | None = None
     admin_insecure: bool = False
+    user: str = ""
     config_file: Path | None = None
     snapshots: Schedule | None = None
     log_level: str = "info"

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from everlease.admin.auth import Role
 from everlease.config import text as texts
+from everlease.config.problems import InvalidDocument
 from everlease.errors import ConfigError
 
 LARGEST: Final = 1 << 20
@@ -77,6 +78,8 @@ def read(path: Path) -> Roles:
         if twice:
             raise texts.located(tree, twice)
         return _roles(_File.model_validate(tree))
+    except InvalidDocument as bad:
+        raise ConfigError(f"{path}: line {bad.problems[0].line} cannot be read as YAML") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -158,4 +161,7 @@ def _roles(file: _File) -> Roles:
 
 
 def _place(path: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "the file"
+    """Of what is wrong; a key that we do not know may be a secret that slipped."""
+    known = _File.model_fields.keys() | _Rule.model_fields.keys() | _Token.model_fields.keys()
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" if part in known else ".?" for part in path)
+    return "".join(parts).lstrip(".") or "the file"
