@@ -13,6 +13,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from everlease.admin.convert import address_of, client_keys, lease_message, lease_state, octets_of, space_of
+from everlease.admin.pace import Pace
 from everlease.admin.pages import Token, breathing
 from everlease.core.lifecycle import Lease
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
@@ -61,6 +62,8 @@ class Listing:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        received = rooms.counters.received
+        self._pace = Pace(lambda: sum(received.values()), rooms.clock.boot)
 
     def scan(self, space: str, subnet: int, token: Token | None = None) -> Scan:
         """Where a listing of a space begins, or goes on; of a subnet's prefix, if there is such a subnet (0 = all)."""
@@ -86,9 +89,11 @@ class Listing:
         last = min(scan.after + scan.width, scan.last)
         start, end = self._rooms.keys.lease_range(scan.space, scan.after + 1, last)
         limit = min(BATCH, max(size - len(scan.found), _FEW))
+        await self._pace.turn()
         page = await self._rooms.store.get_range(start, end, revision=scan.revision, limit=limit, deadline=DEADLINE)
         scan.revision = scan.revision or page.revision
         records = page.records
+        self._pace.read(len(records))
         async for record in breathing(records):
             address = address_of_key(record.key)
             if address is None:
