@@ -51,6 +51,7 @@ from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Tally
 from everlease.runtime.sweeper import Sweeper
 from everlease.settings import Settings
+from everlease.supervisor import Supervisor
 from everlease.store.api import Unavailable
 from everlease.store.channel import Credentials
 from everlease.store.etcd import EtcdStore
@@ -195,6 +196,7 @@ class Node:
         self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, tally)
         self.service.identifier = settings.server_identifier
         self.settlement = Settlement(self.rooms, self.pulse, self._gate)
+        self.supervisor = Supervisor(self.rooms)
 
     async def started(self, text: str | None) -> bool:
         """Open, load, join, serve; False: told to stop before that was done. text: of --config-file.
@@ -219,6 +221,8 @@ class Node:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._open_edges()
         self.service.start(loop)
+        if self.supervisor.listens:
+            self._run(self.supervisor.run())
         await self.join(text)
 
     def _open_sockets(self) -> None:
@@ -316,6 +320,7 @@ class Node:
         if taken.done():
             raise ConfigError(f"--name {self._settings.name}: another process has taken this name; this one stops")
         stop.cancel()
+        self.supervisor.leaving()
         await self.settlement.drain()
         for task in self._tasks:
             if task.done() and not task.cancelled():

@@ -101,6 +101,11 @@ class Lifeline:
         """Whether the node would answer somebody."""
         return self.state in (SERVING, EXTENDING)
 
+    def is_excused(self) -> bool:
+        """Whether something outside of this process keeps it from proving that it serves."""
+        away = self.waiting_for or self.comparing or self.refused or self.leaderless or self.full or self.cut_off
+        return bool(away) or not self.clock_ok
+
     def evaluate(self, now: float) -> None:
         """Compute the state from the facts."""
         state, reason = self._judge(now)
