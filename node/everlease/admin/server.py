@@ -23,6 +23,7 @@ from everlease.admin.config import ConfigService
 from everlease.admin.explain import ExplainService
 from everlease.admin.guard import Guard
 from everlease.admin.leases import LeaseService
+from everlease.admin.reservations import ReservationService
 from everlease.admin.subnets import SubnetService
 from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import (
@@ -36,6 +37,8 @@ from everlease.pb.admin.v1 import (
     explain_service_pb2_grpc,
     lease_service_pb2,
     lease_service_pb2_grpc,
+    reservation_service_pb2,
+    reservation_service_pb2_grpc,
     subnet_service_pb2,
     subnet_service_pb2_grpc,
 )
@@ -64,6 +67,7 @@ _SERVICES: Final = tuple(
     for module, name in (
         (lease_service_pb2, "LeaseService"),
         (subnet_service_pb2, "SubnetService"),
+        (reservation_service_pb2, "ReservationService"),
         (config_service_pb2, "ConfigService"),
         (cluster_service_pb2, "ClusterService"),
         (backup_service_pb2, "BackupService"),
@@ -117,6 +121,7 @@ def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
     lease_service_pb2_grpc.add_LeaseServiceServicer_to_server(LeaseService(rooms), server)
     applying = Applying(rooms)
     subnet_service_pb2_grpc.add_SubnetServiceServicer_to_server(SubnetService(rooms, applying), server)
+    reservation_service_pb2_grpc.add_ReservationServiceServicer_to_server(ReservationService(rooms), server)
     config_service_pb2_grpc.add_ConfigServiceServicer_to_server(ConfigService(rooms, applying), server)
     cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterService(rooms), server)
     backup_service_pb2_grpc.add_BackupServiceServicer_to_server(BackupService(rooms), server)

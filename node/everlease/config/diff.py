@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from everlease.config import ranges
 from everlease.config.levels import duration
 from everlease.config.options import OptionTable
+from everlease.config.values import identifier as identifier_octets
 from everlease.config.values import show
 from everlease.core.lifecycle import INFINITE
 from everlease.core.model import SEND_NEVER, Config, OptionValue, Parameters, Pool, Reservation, Subnet
@@ -30,6 +31,9 @@ LONGEST: Final = 120
 
 STRIDE: Final = 100
 """Reservations, or subnets, looked at between two turns of the loop: well under a millisecond."""
+
+_ETHERNET: Final = b"\x01"
+_ETHERNET_SIZE: Final = 7
 
 _SEND: Final = ("", " (always)", " (never)")
 _PLAIN: Final = (
@@ -56,14 +60,26 @@ def changes(old: Config | None, new: Config) -> Lines:
 
 def identifier(reservation: Reservation) -> str:
     """Whom a reservation is for, as people write it."""
-    octets = reservation.value
-    if reservation.kind == "hw-address":
-        text = octets[1:].hex(":") if octets[:1] == b"\x01" else f"{octets[0]}/{octets[1:].hex(':')}"
-    elif octets.isascii() and octets.decode("ascii").isprintable():
-        text = octets.decode("ascii")
-    else:
-        text = octets.hex(":")
-    return f"{reservation.kind} {text}" + (f" behind {show(reservation.relay)}" if reservation.relay else "")
+    behind = f" behind {show(reservation.relay)}" if reservation.relay else ""
+    return f"{reservation.kind} {octets_text(reservation.kind, reservation.value)}{behind}"
+
+
+def octets_text(kind: str, octets: bytes) -> str:
+    """An identifier's value as it may be written in a document."""
+    if kind == "hw-address":
+        text = octets[1:].hex(":")
+        return text if octets[:1] == _ETHERNET and len(octets) == _ETHERNET_SIZE else f"{octets[0]}/{text}"
+    text = octets.decode("ascii", errors="replace")
+    if text.isprintable() and _reads_as(text, octets):
+        return text
+    return f"0x{octets.hex()}"
+
+
+def _reads_as(text: str, octets: bytes) -> bool:
+    try:
+        return identifier_octets(text) == octets
+    except ValueError:
+        return False
 
 
 @dataclass(slots=True)

@@ -59,6 +59,9 @@ _KIND_WORDS: Final = {
 }
 
 
+_NOTHING: Final = Document()
+
+
 @dataclass(slots=True)
 class Validated:
     """What could be read: the document without its broken parts, findings, and the way back to the text's paths."""
@@ -80,7 +83,7 @@ class Validated:
 
 def validate(tree: Mapping[str, Any]) -> Validated:
     """Read a tree as a Document; never raises for what stands in it."""
-    result = Validated(Document.model_construct(), [])
+    result = Validated(_NOTHING, [])
     kept: Any = tree
     for _ in range(ROUNDS):
         try:
@@ -93,7 +96,6 @@ def validate(tree: Mapping[str, Any]) -> Validated:
             finding for finding in (_finding(error, result) for error in errors[:MOST_KEPT]) if finding.path not in seen
         ]
         kept = _cut(kept, [_target(error) for error in errors], result)
-    result.document = Document()
     return result
 
 

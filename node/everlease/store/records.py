@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from everlease.core.lifecycle import DECLINED, NOBODY, STATE_NAMES, Lease, Row
-from everlease.core.model import EMPTY, Reservation
+from everlease.core.model import Reservation
 from everlease.errors import StoreError
+from everlease.store.parameters import ParametersRecord, unpack
 
 UNREADABLE_UNTIL = 1 << 40
 """Expiry of an address whose record cannot be read: it may be somebody's, so nobody gets it."""
@@ -107,7 +108,11 @@ UNREADABLE = Current(0, 0)
 
 
 class ReservationRecord(msgspec.Struct, omit_defaults=True):
-    """A reservation made by the API. value: hex (for hw-address: htype byte, address); parameters: kept as written."""
+    """A reservation made by the API. value: hex (for hw-address: htype byte, address).
+
+    parameters: as written, with the document's keys; compiled: the same as clients are told it. author, written_at: of
+    the last change, seconds UTC; comment: for people.
+    """
 
     kind: str
     value: str
@@ -118,6 +123,9 @@ class ReservationRecord(msgspec.Struct, omit_defaults=True):
     source: str = "api"
     comment: str = ""
     parameters: dict[str, object] = {}
+    compiled: ParametersRecord | None = None
+    author: str = ""
+    written_at: float = 0.0
 
 
 _STATES = {name: number for number, name in enumerate(STATE_NAMES)}
@@ -254,15 +262,23 @@ def read_current(value: bytes) -> Current:
         return UNREADABLE
 
 
-def decode_reservation(value: bytes, revision: int) -> Reservation:
-    """An API reservation as `core` reads it; its parameters stay in etcd. Raises BadRecord."""
+def decode_reservation_record(value: bytes) -> ReservationRecord:
+    """The whole record, for somebody who asks what was written, and by whom. Raises BadRecord."""
     try:
-        record = _decode_reservation(value)
-        identifier = bytes.fromhex(record.value)
-    except (msgspec.MsgspecError, ValueError) as bad:
+        return _decode_reservation(value)
+    except msgspec.MsgspecError as bad:
+        raise BadRecord(f"not a reservation: {bad}") from bad
+
+
+def decode_reservation(value: bytes, revision: int) -> Reservation:
+    """An API reservation as `core` reads it. Raises BadRecord."""
+    record = decode_reservation_record(value)
+    try:
+        identifier, parameters = bytes.fromhex(record.value), unpack(record.compiled)
+    except ValueError as bad:
         raise BadRecord(f"not a reservation: {bad}") from bad
     address = undotted(record.address)
     relay = undotted(record.relay)
     return Reservation(
-        record.kind, identifier, relay, address, record.subnet, record.hostname, EMPTY, record.source, revision
+        record.kind, identifier, relay, address, record.subnet, record.hostname, parameters, record.source, revision
     )

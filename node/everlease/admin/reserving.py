@@ -1,0 +1,298 @@
+"""Reservations into etcd: checked against the document and all others, by the transaction that writes them.
+
+The law of this file: an address, and a client in a subnet, is reserved once, whoever asks at the same time at whichever
+node; what was decided under another configuration is refused. A call that is sent again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest
+from msgspec.structs import replace
+
+from everlease.admin.answers import Refusal, await_view, invalid, unready
+from everlease.admin.convert import address_of, dotted, space_of
+from everlease.admin.made import clash, same_kinds
+from everlease.admin.reservation_messages import identity_of, name_of, parameters_of, word_of, written_of
+from everlease.config.single import BadReservation, Single
+from everlease.core.model import EMPTY, Config, Reservation, Subnet
+from everlease.core.select import subnet_of
+from everlease.pb.admin.v1 import reservation_service_pb2 as pb
+from everlease.runtime.rooms import Rooms
+from everlease.store.api import KeyValue, Result, Unavailable
+from everlease.store.parameters import pack
+from everlease.store.records import BadRecord, ReservationRecord, decode_reservation_record, encode, undotted
+from everlease.store.txn import Batch, Leaf
+
+DEADLINE: Final = 5.0
+
+ATTEMPTS: Final = 3
+"""A batch whose answer was lost is sent again: what it has done already shows in its failure branch."""
+
+STEP: Final = 8
+"""Reservations checked between two turns of the loop: at 60 to 100 us each, below a millisecond."""
+
+LONGEST_AUTHOR: Final = 200
+
+
+@dataclass(slots=True)
+class Draft:
+    """A reservation on its way. word: last words of its key; expected: mod revision of the key (0 = none).
+
+    stale: index entries that may be overwritten, with their mod revisions.
+    """
+
+    space: str
+    word: bytes
+    reservation: Reservation
+    record: ReservationRecord
+    expected: int = 0
+    stale: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return name_of(self.space, self.word)
+
+
+class Reserving:
+    """Checks and writes; one configuration at a time is known."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._single: Single | None = None
+
+    def config(self) -> Config:
+        """What reservations are checked against. Raises Refusal."""
+        await_view(self._rooms)
+        config = self._rooms.configuration.current
+        if config is None:
+            raise unready("the cluster has no configuration yet: `everlease config apply FILE`")
+        return config
+
+    def draft(self, message: pb.Reservation, author: str) -> Draft:
+        """A message checked by itself, against the document, and against this node's view. Raises Refusal."""
+        config = self.config()
+        if self._single is None or self._single.config is not config:
+            self._single = Single(config)
+        if len(author) > LONGEST_AUTHOR:
+            raise invalid("author", f"longer than {LONGEST_AUTHOR} characters")
+        subnet = _subnet(config, message)
+        try:
+            reservation = self._single.compile(written_of(message), subnet)
+        except BadReservation as bad:
+            raise _invalid(bad) from bad
+        if words := clash(config, subnet.space, reservation):
+            raise Refusal(Code.ALREADY_EXISTS, words)
+        draft = Draft(subnet.space, word_of(reservation), reservation, self._record(message, reservation, author))
+        self._check_known(config, subnet, draft)
+        return draft
+
+    async def drafts(
+        self, messages: Sequence[pb.Reservation], author: str
+    ) -> AsyncIterator[tuple[int, Draft | Refusal]]:
+        """Each message's place, and its draft or why there is none; the loop turns in between."""
+        for place, message in enumerate(messages):
+            try:
+                yield place, self.draft(message, author)
+            except Refusal as refused:
+                yield place, refused
+            if place % STEP == STEP - 1:
+                await asyncio.sleep(0)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def put(self, drafts: Sequence[Draft]) -> list[int | Refusal]:
+        """Write each by itself; the mod revision of each, or why it is refused. Raises Unavailable, NoSpace."""
+        fates: list[int | Refusal] = []
+        rest = [(draft, self._leaf(draft)) for draft in drafts]
+        while rest:
+            batch = self._batch()
+            count = 0
+            while count < len(rest) and batch.add(rest[count][1]):
+                count += 1
+            results, revision = await self._send(batch)
+            for (draft, leaf), result in zip(rest[:count], results, strict=True):
+                fates.append(await self._fate(draft, leaf, result, revision))
+            rest = rest[count:]
+            await asyncio.sleep(0)
+        return fates
+
+    async def delete(self, space: str, word: bytes, known: KeyValue) -> None:
+        """Take one away that is as `known`. Raises Refusal: ABORTED."""
+        keys = self._rooms.keys
+        record = decode_reservation_record(known.value or b"")
+        index = keys.reserved_client(space, record.subnet, _identity(record))
+        leaf = Leaf({known.key: known.revision}, deletes=[known.key])
+        entry = await self._read(index)
+        if entry is not None and entry.value == word:
+            leaf.expect[index] = entry.revision
+            leaf.deletes.append(index)
+        batch = self._batch()
+        batch.add(leaf)
+        results, revision = await self._send(batch)
+        gone = any(each.key == known.key for each in results[0].found)
+        if not results[0].succeeded and gone:
+            raise changed()
+        self._rooms.view.apply(KeyValue(known.key, None, revision))
+
+    async def replace(self, draft: Draft, known: KeyValue) -> int | Refusal:
+        """Write a draft over the record that is as `known`; its mod revision, or why it is refused."""
+        keys = self._rooms.keys
+        old = decode_reservation_record(known.value or b"")
+        draft.expected = known.revision
+        leaf = self._leaf(draft)
+        own = keys.reserved_client(draft.space, draft.reservation.subnet, identity_of(draft.reservation))
+        for index in {own, keys.reserved_client(draft.space, old.subnet, _identity(old))}:
+            entry = await self._read(index)
+            if entry is not None and entry.value == draft.word:
+                leaf.expect[index] = entry.revision
+                if index != own:
+                    leaf.deletes.append(index)
+        batch = self._batch()
+        batch.add(leaf)
+        results, revision = await self._send(batch)
+        return await self._fate(draft, leaf, results[0], revision)
+
+    async def read(self, space: str, word: bytes) -> KeyValue | None:
+        """The record under a key, as etcd has it."""
+        return await self._read(self._rooms.keys.reservations(space) + word)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    async def _read(self, key: bytes) -> KeyValue | None:
+        page = await self._rooms.store.get_range(key, key + b"\0", limit=1, deadline=DEADLINE)
+        return page.records[0] if page.records else None
+
+    def _record(self, message: pb.Reservation, reservation: Reservation, author: str) -> ReservationRecord:
+        return ReservationRecord(
+            kind=reservation.kind,
+            value=reservation.value.hex(),
+            subnet=reservation.subnet,
+            relay=dotted(reservation.relay),
+            address=dotted(reservation.address),
+            hostname=reservation.hostname,
+            comment=message.description,
+            parameters=parameters_of(message),
+            compiled=pack(reservation.parameters),
+            author=author,
+            written_at=self._rooms.clock.now(),
+        )
+
+    def _check_known(self, config: Config, subnet: Subnet, draft: Draft) -> None:
+        """The same client in the network, under another name: this node's view knows; the transaction has the last word
+        on the client's own subnet."""
+        view, made = self._rooms.view, draft.reservation
+        for member in config.network_of[subnet.id].subnets:
+            for kind in same_kinds(made.kind):
+                other = view.reservation_of(draft.space, member.id, kind, made.value, made.relay)
+                if other is not None and word_of(other) != draft.word:
+                    raise _taken(draft.space, word_of(other))
+
+    def _leaf(self, draft: Draft) -> Leaf:
+        keys, made = self._rooms.keys, draft.reservation
+        key = keys.reservations(draft.space) + draft.word
+        index = keys.reserved_client(draft.space, made.subnet, identity_of(made))
+        config = self._rooms.configuration.current
+        expect = {key: draft.expected, index: draft.stale.get(index, 0)}
+        expect[keys.config_current] = config.mod_revision if config is not None else 0
+        return Leaf(dict(expect), [(key, encode(draft.record)), (index, draft.word)])
+
+    def _batch(self) -> Batch:
+        """Begins with the key that whoever puts a document in force compares."""
+        batch = Batch(None)
+        batch.add(Leaf({}, [(self._rooms.keys.reservations_changed, b"")]))
+        return batch
+
+    async def _send(self, batch: Batch) -> tuple[Sequence[Result], int]:
+        for attempt in range(ATTEMPTS):
+            try:
+                found = await self._rooms.store.batch(batch.request(), DEADLINE)
+            except Unavailable:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return found.results[1:], found.revision
+        raise AssertionError
+
+    async def _fate(self, draft: Draft, leaf: Leaf, result: Result, revision: int) -> int | Refusal:
+        key, value = leaf.puts[0]
+        if result.succeeded:
+            self._rooms.view.apply(KeyValue(key, value, revision))
+            return revision
+        found = {each.key: each for each in result.found}
+        known = found.get(key)
+        if known is not None and _same(known, draft.record):
+            return known.revision
+        if known is not None:
+            return changed() if draft.expected else _taken(draft.space, draft.word)
+        if draft.expected:
+            return changed()
+        index = found.get(leaf.puts[1][0])
+        if index is not None and not draft.stale:
+            return await self._after_index(draft, index)
+        return Refusal(Code.ABORTED, "the configuration has changed meanwhile: ask again")
+
+    async def _after_index(self, draft: Draft, entry: KeyValue) -> int | Refusal:
+        """The client is reserved, says the index; an entry that names nothing (after a restore) is overwritten."""
+        word = entry.value or b""
+        if await self.read(draft.space, word) is not None:
+            return _taken(draft.space, word)
+        draft.stale = {entry.key: entry.revision}
+        return (await self.put([draft]))[0]
+
+
+def changed() -> Refusal:
+    """ABORTED: it is not as the caller saw it."""
+    return Refusal(Code.ABORTED, "the reservation has been changed meanwhile; nothing was written")
+
+
+def _taken(space: str, word: bytes) -> Refusal:
+    return Refusal(Code.ALREADY_EXISTS, f"{name_of(space, word)} exists already")
+
+
+def _same(known: KeyValue, record: ReservationRecord) -> bool:
+    """Whether what is there was written by the same call before, or by one that said the same."""
+    try:
+        other = decode_reservation_record(known.value or b"")
+    except BadRecord:
+        return False
+    return replace(other, author="", written_at=0.0) == replace(record, author="", written_at=0.0)
+
+
+def _identity(record: ReservationRecord) -> str:
+    octets = bytes.fromhex(record.value)
+    return identity_of(Reservation(record.kind, octets, undotted(record.relay), 0, record.subnet, "", EMPTY))
+
+
+def _invalid(bad: BadReservation) -> Refusal:
+    detail = BadRequest()
+    for key, words in bad.findings[:20]:
+        detail.field_violations.add(field=key.partition(".")[0].replace("-", "_"), description=words)
+    return Refusal(Code.INVALID_ARGUMENT, str(bad), [detail])
+
+
+def _subnet(config: Config, message: pb.Reservation) -> Subnet:
+    """The subnet named, or the one whose prefix holds the address. Raises Refusal."""
+    space = space_of(message.space)
+    if message.subnet:
+        subnet = config.subnets.get(message.subnet)
+        if subnet is None or (message.space and subnet.space != space):
+            raise invalid(
+                "subnet", f"there is no subnet {message.subnet}" + f' in the space "{space}"' * bool(message.space)
+            )
+        return subnet
+    if not message.address:
+        raise invalid("subnet", "which one? It follows from an address, and there is none")
+    address = address_of(message.address, "address")
+    found = subnet_of(config, address)
+    if found is None or found.space != space:
+        found = next((each for each in config.subnets.values() if each.space == space and each.holds(address)), None)
+    if found is None:
+        raise invalid("address", f'{dotted(address)} lies in no subnet of the space "{space}"')
+    return found
