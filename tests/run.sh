@@ -32,6 +32,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   faults [ID...]             every fault, or those named (F9, F22-drift, drill; ids in tests/faults/README.md)
   planted                    seven bugs planted in the service, each of which the history checker must name
   fuzz                       the parsers, for longer than CI does
+  observe                    rules, dashboards and histograms, on a real Prometheus under faults and on the wire
   helm                       the chart: linted, rendered, validated; --rewrite-manifests writes its golden manifests anew
   relaymode                  relay mode behind load balancers as kube-proxy makes them, in network namespaces
   build                      pip install ., sdist -> wheel, editable, each in an empty environment

@@ -26,6 +26,7 @@ from everlease.core.query import Query, pool_at
 from everlease.core.replies import Terms, render
 from everlease.core.situation import Peers, Situation
 from everlease.core.v4 import decide, understand
+from everlease.runtime.counters import Histogram
 from everlease.runtime.offers import OfferTable
 from everlease.store.api import KeyValue
 from everlease.store.keys import Keys
@@ -38,6 +39,7 @@ _TARGET_S = 0.05
 _RUNS = 5
 _NOW = 1_700_000_000
 _LEASES = 10_000
+_OBSERVATIONS = 1000
 _NODE, _RELAY = 0x0A400001, 0x0A40000B
 
 
@@ -143,6 +145,14 @@ def steps() -> list[Step]:
             batch.add(plan(keys, change))
         return batch.request()
 
+    histogram = Histogram()
+
+    def observe() -> Histogram:
+        count = histogram.observe
+        for _ in range(_OBSERVATIONS):
+            count(0.0042)
+        return histogram
+
     return [
         Step("parse a DISCOVER", lambda: parse(discover), 4.0),
         Step("parse a REQUEST", lambda: parse(request), 4.0),
@@ -151,6 +161,7 @@ def steps() -> list[Step]:
         Step("reply from a precompiled body", _reply(takes, around), 3.0),
         Step("commit: one of a batch, encoded", commit, 20.0, per=MAX_CHANGES),
         Step("record: encode", lambda: encode_lease(record), 4.0),
+        Step("metrics: one observation", observe, 0.2, per=_OBSERVATIONS),
         Step("view: decode a row", lambda: decode_row(written, 7), 2.0),
     ]
 

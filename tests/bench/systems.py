@@ -135,6 +135,7 @@ class Everlease:
         self._hosts = hosts
         self._disks = disks
         self._asked = asked
+        self.program = [str(Path(sys.executable).with_name("everlease"))]  # of the next node; it may be another build
         self.folder = folder
         self._nodes: dict[str, Process] = {}
         self._stack = ExitStack()
@@ -162,11 +163,10 @@ class Everlease:
         """Start the node of a host as an operator would, with the bench's configuration to apply once."""
         host = self._hosts[number]
         name = f"node{number}"
-        program = Path(sys.executable).with_name("everlease")
         endpoints = ",".join(f"http://{host.address}:2379" for host in self._hosts)
         flags = ["--name", name, "--etcd", endpoints, "--listen", host.address]
         ports = ["--admin", f"127.0.0.1:{ADMIN_PORT}", "--metrics", f"127.0.0.1:{METRICS_PORT}"]
-        argv = [str(program), "node", *flags, *ports, "--config-file", str(self._configuration())]
+        argv = [*self.program, "node", *flags, *ports, "--config-file", str(self._configuration())]
         self._nodes[name] = Process(host.place.command(argv), self.folder / f"{name}.log")
         return self._nodes[name]
 
