@@ -43,7 +43,7 @@ def test_fields_that_name_a_client_are_hidden_and_the_operators_own_are_not() ->
         "address": "10.77.16.9",
         "option82": "0106",
     }
-    kept = {"relay": "192.0.2.1", "subnet": 1, "link": "office", "revision": 77}
+    kept = {"relay": "192.0.2.1", "subnet": 1, "link": "office", "revision": 77, "server_hardware": "02-00-00-00-00-66"}
     (line,) = lines_of("info", lambda: logs.get().info("ack", **named, **kept), Pseudonyms())
     assert {name: line[name] for name in kept} == kept
     assert all(line[name].startswith("~") for name in named)

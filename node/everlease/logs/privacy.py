@@ -20,6 +20,9 @@ from structlog.typing import EventDict, WrappedLogger
 NAMING: Final = frozenset({"client", "hardware", "hostname", "address", "option82"})
 """Fields that name a client, in every line that has them."""
 
+OPERATORS: Final = frozenset({"server_hardware"})
+"""Fields that look like a client's, and are not."""
+
 _HARDWARE: Final = re.compile(r"(?<![0-9a-fA-F:-])(?:[0-9a-fA-F]{2}[:-]){5,}[0-9a-fA-F]{2}(?![0-9a-fA-F:-])")
 
 
@@ -42,7 +45,8 @@ class Pseudonyms:
         """The same line without names; the message of an exception may hold anything, so only its place is told."""
         fault = event.pop("exc_info", None)
         told: EventDict = {
-            name: self.of(value) if name in NAMING else self._scrubbed(value) for name, value in event.items()
+            name: self.of(value) if name in NAMING else value if name in OPERATORS else self._scrubbed(value)
+            for name, value in event.items()
         }
         if fault:
             told["exception"] = _place(fault)

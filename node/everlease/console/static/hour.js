@@ -121,7 +121,8 @@ function drawRate() {
     line(context, points("received"), "muted", 1.25);
     context.globalAlpha = 1;
     line(context, points("sent"), "accent");
-    if (samples.some((each) => each.dropped)) line(context, points("dropped"), "bad");
+    const lost = (place) => samples[place - 1]?.dropped || samples[place]?.dropped || samples[place + 1]?.dropped;
+    line(context, points("dropped").map((point, place) => (lost(place) ? point : null)), "bad");
   }
   cursor(plan);
 }

@@ -8,7 +8,7 @@ import { colour } from "./theme.js";
 const STATES = { l: "leased", g: "grace", o: "offered", d: "declined", r: "reserved", f: "free" };
 const MEANING = { l: "leased", g: "in grace: its client is past what it was told", o: "on offer", d: "declined: on probation", r: "reserved", f: "free", ".": "in no pool" };
 const COLOURS = { l: "leased", g: "grace", o: "offered", d: "declined", r: "reserved", f: "free", ".": "outside" };
-const REGION = 256, GAP = 3, PAGE = 100;
+const REGION = 256, GAP = 3, PAGE = 100;  // blocks of a /16; pixels between blocks; subnets asked for at once
 
 let subnets = [], loaded = false, pages = 1, total = false, chosen = null, region = 0, cursor = null, painted = null;
 let blocks = new Map();
@@ -91,14 +91,21 @@ async function loadMap() {
   draw();
 }
 
-/** How the blocks lie: as many in a row as make the map nearly square, each address as large as there is room. */
+/**
+ * How the blocks lie: up to 16 in a nearly square field, more of them one /20 a row, each in its own place; and each
+ * address as large as there is room. place: block -> its number in the field; gutter: room for the rows' names.
+ */
 function plan(width) {
   const shown = [...blocks.keys()].sort((a, b) => a - b);
-  const columns = Math.max(1, Math.min(16, 2 ** Math.ceil(Math.log2(Math.sqrt(shown.length || 1)))));
-  const rows = Math.max(1, Math.ceil(shown.length / columns));
-  const cell = Math.max(1, Math.min(22, Math.floor(((width - (columns - 1) * GAP) / columns) / 16 * 4) / 4));
+  const many = shown.length > 16;
+  const columns = many ? 16 : 2 ** Math.ceil(Math.log2(Math.sqrt(shown.length || 1)));
+  const first = many ? shown[0] - (shown[0] % 16) : 0;
+  const place = new Map(shown.map((block, order) => [block, many ? block - first : order]));
+  const rows = Math.floor((Math.max(0, ...place.values())) / columns) + 1;
+  const gutter = many ? 34 : 0;
+  const cell = Math.max(1, Math.min(22, Math.floor(((width - gutter - (columns - 1) * GAP) / columns) / 16 * 4) / 4));
   const side = cell * 16;
-  return { shown, columns, rows, cell, side, height: rows * (side + GAP) - GAP };
+  return { shown, place, columns, rows, cell, side, gutter, height: rows * (side + GAP) - GAP };
 }
 
 function draw() {
@@ -108,8 +115,16 @@ function draw() {
   painted = layout;
   const colours = Object.fromEntries(Object.entries(COLOURS).map(([letter, name]) => [letter, colour(name)]));
   const inset = layout.cell >= 5 ? 1 : layout.cell >= 3 ? 0.5 : 0;
-  layout.shown.forEach((block, place) => {
-    const [left, top] = corner(place);
+  if (layout.gutter) {
+    context.fillStyle = colour("muted");
+    context.textAlign = "right";
+    const first = layout.shown[0] - layout.place.get(layout.shown[0]);
+    for (let row = 0; row < layout.rows; row += 1) {
+      context.fillText(`.${(first + row * 16) % 256}`, layout.gutter - 8, row * (layout.side + GAP) + layout.side / 2 + 4);
+    }
+  }
+  layout.shown.forEach((block) => {
+    const [left, top] = corner(block);
     const states = blocks.get(block);
     for (let each = 0; each < 256; each += 1) {
       context.fillStyle = colours[states[each]];
@@ -120,12 +135,15 @@ function draw() {
   describe(subnet);
 }
 
-const corner = (place) => [(place % painted.columns) * (painted.side + GAP), Math.floor(place / painted.columns) * (painted.side + GAP)];
+function corner(block) {
+  const place = painted.place.get(block), step = painted.side + GAP;
+  return [painted.gutter + (place % painted.columns) * step, Math.floor(place / painted.columns) * step];
+}
 
 function mark(context) {
-  const place = painted.shown.indexOf(Math.floor(cursor / 256));
-  if (place < 0) return;
-  const [left, top] = corner(place), each = cursor % 256, size = Math.max(painted.cell, 6);
+  const block = Math.floor(cursor / 256);
+  if (!painted.place.has(block)) return;
+  const [left, top] = corner(block), each = cursor % 256, size = Math.max(painted.cell, 6);
   context.strokeStyle = colour("ink");
   context.lineWidth = 2;
   const shift = (size - painted.cell) / 2;
@@ -151,26 +169,23 @@ function say() {
 }
 
 function addressAt(x, y) {
-  const column = Math.floor(x / (painted.side + GAP)), row = Math.floor(y / (painted.side + GAP));
-  const block = painted.shown[row * painted.columns + column];
-  const [left, top] = [x - column * (painted.side + GAP), y - row * (painted.side + GAP)];
-  if (column >= painted.columns || block === undefined || left >= painted.side || top >= painted.side || left < 0 || top < 0) return null;
-  return block * 256 + Math.floor(top / painted.cell) * 16 + Math.floor(left / painted.cell);
+  const step = painted.side + GAP, column = Math.floor((x - painted.gutter) / step), row = Math.floor(y / step);
+  const [left, top] = [x - painted.gutter - column * step, y - row * step];
+  if (column < 0 || column >= painted.columns || row < 0 || left >= painted.side || top >= painted.side) return null;
+  const block = painted.shown.find((each) => painted.place.get(each) === row * painted.columns + column);
+  return block === undefined ? null : block * 256 + Math.floor(top / painted.cell) * 16 + Math.floor(left / painted.cell);
 }
 
+/** One address on, to the neighbouring block at a block's edge. */
 function move(key) {
-  const first = painted.shown[0];
-  if (first === undefined) return false;
-  const { cell, side } = painted, start = cursor === null;
-  if (start) cursor = first * 256;
-  const place = painted.shown.indexOf(Math.floor(cursor / 256)), [left, top] = corner(place), each = cursor % 256;
   const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-  if (!step) return false;
-  if (!start) {
-    const along = (value, way) => (value === 0 && way < 0 ? -GAP : value === 15 && way > 0 ? GAP : 0) + way * cell;
-    const [column, row] = [each % 16, Math.floor(each / 16)];
-    const x = left + (column + 0.5) * cell + along(column, step[0]), y = top + (row + 0.5) * cell + along(row, step[1]);
-    cursor = x < 0 || y < 0 || x > painted.columns * (side + GAP) ? cursor : addressAt(x, y) ?? cursor;
+  if (!step || !painted.shown.length) return false;
+  if (cursor === null) {
+    cursor = painted.shown[0] * 256 + Math.max(blocks.get(painted.shown[0]).search(/[^.]/), 0);
+  } else {
+    const [left, top] = corner(Math.floor(cursor / 256)), [column, row] = [cursor % 16, Math.floor(cursor % 256 / 16)];
+    const along = (place, way) => (place + 0.5 + way) * painted.cell + (place + way < 0 ? -GAP : place + way > 15 ? GAP : 0);
+    cursor = addressAt(left + along(column, step[0]), top + along(row, step[1])) ?? cursor;
   }
   draw();
   return true;
