@@ -16,6 +16,7 @@ packages=(
   tshark tcpdump openssl prometheus                           # other people's eyes on our packets and metrics
   iproute2 nftables conntrack ethtool procps e2fsprogs        # the lab: networks, disks
   strace faketime                                             # and faults, clocks
+  chromium chromium-driver fonts-dejavu-core                  # a real browser for the console
 )
 unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
 
@@ -36,6 +37,8 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   helm                       the chart: linted, rendered, validated; --rewrite-manifests writes its golden manifests anew
   relaymode                  relay mode behind load balancers as kube-proxy makes them, in network namespaces
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
+  console                    the console in Chromium on a cluster of three: what it shows equals the API
+  pictures                   those of docs/console.md, drawn anew (three minutes)
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
   incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea
   simulate [--seeds N]       nodes, clients and etcd under a seeded loop with virtual time; --seed N replays one
@@ -72,6 +75,7 @@ run_part() {
       "check_$part"
       return ;;
     bench | incident | simulate) where=$part ;;
+    pictures) where=pictures ;;
     unit) where=unit ;;
     *)
       where=$(part_path "$part") || { say "there is no part '$part'"; usage >&2; return 2; } ;;
@@ -85,6 +89,7 @@ run_part() {
   heading "$part"
   case $where in
     bench | incident | simulate) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
+    pictures) PYTHONPATH=tests .venv/bin/python -m console "$@" ;;
     tests/faults)  # ids are words, what begins with a dash is pytest's
       while [[ ${1:-} =~ ^[A-Za-z] ]]; do FAULTS="${FAULTS:-} $1" && shift; done
       FAULTS=${FAULTS:-} run_pytest "$where" "$@" ;;
