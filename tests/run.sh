@@ -28,6 +28,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   unit                       pure tests: wire, core, config, edges; seconds, no root
   store                      the store's contract, on memory and on a real etcd
   runtime                    sockets, committer, membership: two nodes joined by hand
+  admin                      the admin API, alone and on three nodes with a real etcd: gRPC, Python client, command line
   clients                    dhclient, udhcpc, dhcpcd, systemd-networkd and dhcrelay, each in a network namespace
   cluster                    processes and etcd in namespaces: kill, pause, cut
   faults [ID...]             every fault, or those named (F9, F22-drift, drill; ids in tests/faults/README.md)
@@ -95,7 +96,7 @@ run_part() {
       FAULTS=${FAULTS:-} run_pytest "$where" "$@" ;;
     unit)
       mapfile -t folders < <(folders_that_exist "${unit_folders[@]}")
-      run_pytest -m 'not slow' "${folders[@]}" "$@" ;;
+      run_pytest -m 'not slow and not root and not etcd' "${folders[@]}" "$@" ;;
     *) run_pytest "$where" "$@" ;;
   esac
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -13,8 +14,9 @@ from grpc_status import rpc_status
 
 from admin.furnished import NOW, lease, put_leases
 from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_reusable
+from everlease.pb.admin.v1 import cluster_service_pb2 as cluster
+from everlease.pb.admin.v1 import cluster_service_pb2_grpc, lease_service_pb2_grpc
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
-from everlease.pb.admin.v1 import lease_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.keys import index_value
 from everlease.store.records import decode_lease
@@ -142,6 +144,7 @@ async def test_a_lease_that_is_taken_back_frees_nothing_before_its_end(rooms: Ro
     assert not is_reusable(row, NOW, 5)
     assert is_reusable(row, row.expires_at + 5, 5)
     assert rooms.view.taken("default", POOL >> 8) >> 5 & 1
+    assert rooms.view.usage.of(1) == (0, 1, 0, 0, 0, 0)  # in grace
     assert (await refused(add(stub, "10.77.16.5", "02:00:00:00:00:08"))).code() is grpc.StatusCode.ALREADY_EXISTS
     assert (await add(stub, "10.77.16.5")).state == pb.LEASE_STATE_BOUND  # its own client may come back
 
@@ -153,7 +156,19 @@ async def test_now_frees_at_once_and_warns_who_may_still_use_it(rooms: Rooms, st
     assert ANNA in answer.warning
     assert "two hosts" in answer.warning
     assert not rooms.view.taken("default", POOL >> 8) >> 5 & 1
+    assert rooms.view.usage.of(1) == (0, 0, 0, 0, 1, 0)  # given back
     assert (await add(stub, "10.77.16.5", "02:00:00:00:00:08")).hardware_address == "02:00:00:00:00:08"
+
+
+async def test_an_address_that_was_taken_back_is_free_after_its_end(rooms: Rooms, stub) -> None:
+    await put_leases(rooms, [(POOL + 5, lease(1, ends=60))])
+    ends = (await stub.ReleaseLease(pb.ReleaseLeaseRequest(address="10.77.16.5"))).lease.expire_time.seconds
+    table = rooms.view.table("default")
+    table.advance(ends + 4.9, 100)
+    assert rooms.view.taken("default", POOL >> 8) == 1 << 5
+    table.advance(ends + 5.1, 100)
+    assert rooms.view.taken("default", POOL >> 8) == 0
+    assert rooms.view.usage.of(1) == (0, 0, 0, 0, 1, 0)
 
 
 async def test_releasing_what_has_ended_changes_nothing(rooms: Rooms, stub) -> None:
@@ -206,3 +221,32 @@ async def test_a_node_whose_clock_is_wrong_changes_no_lease(rooms: Rooms, stub) 
     error = await refused(add(stub, "10.77.16.5"))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "7 s ahead" in error.details()
+
+
+async def test_a_change_whose_caller_has_gone_is_made_and_on_record(
+    rooms: Rooms, stub, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = cluster_service_pb2_grpc.ClusterServiceStub(channel).WatchAudit(cluster.WatchAuditRequest(from_number=1))
+    reading, batch, sent, let_go = (
+        asyncio.create_task(trail.read()),
+        rooms.store.batch,
+        asyncio.Event(),
+        asyncio.Event(),
+    )
+
+    async def slow(*given: Any) -> Any:
+        sent.set()
+        await let_go.wait()
+        return await batch(*given)
+
+    monkeypatch.setattr(rooms.store, "batch", slow)
+    call = add(stub, "10.77.16.5")
+    asyncio.get_running_loop().call_soon(asyncio.ensure_future, call.code())
+    await sent.wait()
+    call.cancel()
+    await asyncio.sleep(0.05)
+    let_go.set()
+    entry = await asyncio.wait_for(reading, 20)
+    assert entry.record.resource == "spaces/default/leases/10.77.16.5"
+    assert (await record(rooms, POOL + 5)).state == BOUND
+    trail.cancel()

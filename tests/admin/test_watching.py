@@ -13,7 +13,9 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
 from admin.furnished import lease, neighbour, put_leases
-from everlease.admin import statuses, watching
+from everlease.admin import watching
+from everlease.admin.seats import WATCHES
+from everlease.admin.statuses import Statuses
 from everlease.pb.admin.v1 import cluster_service_pb2 as cluster
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc, lease_service_pb2_grpc
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
@@ -192,6 +194,27 @@ async def test_a_revision_and_a_snapshot_are_not_asked_for_at_once(rooms: Rooms,
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_watches_leave_room_for_other_calls_and_the_next_one_is_sent_elsewhere(
+    rooms: Rooms, stub, channel: grpc.aio.Channel
+) -> None:
+    rooms.feed.resume(rooms.store.revision)
+    calls = [stub.WatchLeases(pb.WatchLeasesRequest()) for _ in range(WATCHES)]
+    asking = [asyncio.create_task(call.read()) for call in calls]
+    await until(lambda: len(rooms.feed._readers) == WATCHES)
+    code, info, _ = await ended(stub.WatchLeases(pb.WatchLeasesRequest()))
+    assert (code, info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHES")
+    assert await stub.ListLeases(pb.ListLeasesRequest())
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    await until(lambda: not rooms.feed._readers)
+    late = stub.WatchLeases(pb.WatchLeasesRequest())
+    asking = [asyncio.create_task(late.read())]
+    await until(lambda: rooms.feed._readers)
+    late.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
 # --- the cluster -----------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +247,7 @@ async def test_what_only_time_moves_is_told_no_faster_than_wanted() -> None:
 
     request = cluster.WatchStatusRequest(max_interval=Duration(seconds=3))
     told = []
-    stream = statuses.follow(request, look, lambda: now)
+    stream = Statuses(look).follow(request, lambda: now)
     for _ in range(3):
         message = await anext(stream)
         told.append((looks, message.changed))

@@ -21,7 +21,12 @@ def main() -> None:
     with grpc.insecure_channel(sys.argv[1]) as channel:
         stub = lease_service_pb2_grpc.LeaseServiceStub(channel)
         while True:
-            page = stub.ListLeases(request, timeout=120)
+            try:
+                page = stub.ListLeases(request, timeout=120)
+            except grpc.RpcError as error:
+                sys.stderr.write(f"{error.code()}: {error.details()}\n")
+                request.page_token = ""  # interrupted for too long: its revision is gone
+                continue
             request.page_token = page.next_page_token
             seen += len(page.leases)
             sys.stdout.write(f"{seen}\n")

@@ -14,14 +14,13 @@ from pathlib import Path
 
 from bench.capture import percentile
 from bench.load import Bench
-from bench.starting import _fill, _idle
+from bench.starting import fill, settle
 from bench.systems import ADMIN_PORT, Everlease
 from bench.wires import Wires
 from everlease.lab.processes import Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MAY_MOVE = 0.2
-_SETTLE_S = 120
 
 
 class Scene:
@@ -36,7 +35,8 @@ class Scene:
         self._lister.pause()
 
     def _listed(self) -> int:
-        return int(self._lister.tail(1) or 0)
+        numbers = [int(line) for line in self._lister.tail(50).splitlines() if line.isdigit()]
+        return max(numbers, default=0)
 
     def alone(self) -> float:
         """The 99th percentile of one step without a list, milliseconds."""
@@ -60,8 +60,11 @@ class Scene:
         return p99
 
     def end(self) -> None:
-        """Nobody lists any more."""
+        """Nobody lists any more; what went wrong meanwhile is told."""
         self._lister.kill()
+        failed = [line for line in self._lister.tail(100_000).splitlines() if not line.isdigit()]
+        for line in failed[:5]:
+            _say(f"the lister: {line}")
 
 
 def _say(line: str) -> None:
@@ -72,8 +75,8 @@ def _say(line: str) -> None:
 def run(chosen: argparse.Namespace, wires: Wires) -> bool:
     """Whether the promise was kept."""
     with Everlease(wires.servers, chosen.data / "listing", asked=1) as system:
-        _fill(wires.servers[0], chosen.leases, system.folder)
-        wait_until(lambda: _idle(system.pids()), _SETTLE_S, "the nodes have caught up")
+        fill(wires.servers[0], chosen.leases, system.folder)
+        settle(system)
         scene = Scene(system, wires, chosen)
         scene.alone()  # to warm up
         turns = [(scene.alone(), *scene.beside()) for _ in range(chosen.turns)]

@@ -55,6 +55,7 @@ class Binding:
 
         async def carry_out() -> pb.Lease:
             lease, revision = await commit(self._rooms, decide)
+            self._rooms.offers.forget(space, lease.client)  # it has an address now
             was = self._listing.message(space, before[0]) if before else None
             made = self._listing.message(space, (address, lease, revision))
             audit.record(context, made.name, was, made, revision)

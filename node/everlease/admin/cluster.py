@@ -8,11 +8,11 @@ from typing import Final
 
 import grpc
 
-from everlease.admin import statuses
 from everlease.admin.answers import answered, await_view, invalid, not_found, unready
 from everlease.admin.audit import Lost, Record, record
 from everlease.admin.auth import call_of
 from everlease.admin.convert import dotted, duration, node_state, timestamp
+from everlease.admin.statuses import Statuses
 from everlease.admin.streams import streamed
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 from everlease.pb.admin.v1 import cluster_service_pb2_grpc
@@ -32,6 +32,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._drains = Drains(rooms.store, rooms.keys)
+        self._statuses = Statuses(self._status)
 
     @answered
     async def GetStatus(self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext) -> pb.ClusterStatus:
@@ -43,7 +44,7 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         self, request: pb.WatchStatusRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchStatusResponse]:
         """The same whenever it changes."""
-        return statuses.follow(request, self._status, asyncio.get_running_loop().time)
+        return self._statuses.follow(request, asyncio.get_running_loop().time)
 
     def _status(self) -> pb.ClusterStatus:
         rooms = self._rooms

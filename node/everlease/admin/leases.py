@@ -42,7 +42,7 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
         found = await self._listing.page(scan, size, self._listing.matcher(request))
         answer = pb.ListLeasesResponse(revision=scan.revision)
         async for each in breathing(found):
-            answer.leases.append(self._listing.message(scan.space, each))
+            self._listing.tell(answer.leases.add(), scan.space, each)
         if not scan.ended:
             answer.next_page_token = write_token(Token(scan.revision, scan.after, filters))
         return answer

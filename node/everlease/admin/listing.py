@@ -12,7 +12,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from everlease.admin.convert import address_of, client_keys, lease_message, lease_state, octets_of, space_of
+from everlease.admin.convert import address_of, client_keys, lease_state, octets_of, space_of, tell_lease
 from everlease.admin.pace import Pace
 from everlease.admin.pages import Token, breathing
 from everlease.core.lifecycle import Lease
@@ -166,9 +166,14 @@ class Listing:
 
     def message(self, space: str, found: Found) -> pb.Lease:
         """A record as the API tells it."""
-        message = lease_message(space, *found)
-        message.state = self.state(found[1])
+        message = pb.Lease()
+        self.tell(message, space, found)
         return message
+
+    def tell(self, message: pb.Lease, space: str, found: Found) -> None:
+        """The same, in its place."""
+        tell_lease(message, space, *found)
+        message.state = self.state(found[1])
 
 
 def address_of_key(key: bytes) -> int | None:

@@ -14,6 +14,7 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 
 from everlease.admin.answers import invalid
+from everlease.admin.seats import Seats
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 
 LOOK: Final = 0.1
@@ -25,21 +26,29 @@ _LONGEST: Final = 3600.0
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 
 
-async def follow(
-    request: pb.WatchStatusRequest, status: Callable[[], pb.ClusterStatus], clock: Callable[[], float]
-) -> AsyncIterator[pb.WatchStatusResponse]:
-    """Messages without end, the first at once. clock: monotonic, seconds. Raises Refusal."""
-    least = _seconds(request, "min_interval", USUAL_LEAST)
-    most = max(_seconds(request, "max_interval", USUAL_MOST), least)
-    told, told_at = b"", clock() - most
-    while True:
-        now, found = clock(), status()
-        essence = _essence(found)
-        changed = essence != told
-        if now - told_at >= (least if changed else most):
-            told, told_at = essence, now
-            yield pb.WatchStatusResponse(status=found, changed=changed)
-        await asyncio.sleep(LOOK)
+class Statuses:
+    """status: as GetStatus tells it."""
+
+    def __init__(self, status: Callable[[], pb.ClusterStatus]) -> None:
+        self._status = status
+        self._seats = Seats("watches of the cluster")
+
+    async def follow(
+        self, request: pb.WatchStatusRequest, clock: Callable[[], float]
+    ) -> AsyncIterator[pb.WatchStatusResponse]:
+        """Messages without end, the first at once. clock: monotonic, seconds. Raises Refusal."""
+        least = _seconds(request, "min_interval", USUAL_LEAST)
+        most = max(_seconds(request, "max_interval", USUAL_MOST), least)
+        told, told_at = b"", clock() - most
+        with self._seats.taken():
+            while True:
+                now, found = clock(), self._status()
+                essence = _essence(found)
+                changed = essence != told
+                if now - told_at >= (least if changed else most):
+                    told, told_at = essence, now
+                    yield pb.WatchStatusResponse(status=found, changed=changed)
+                await asyncio.sleep(LOOK)
 
 
 def _essence(status: pb.ClusterStatus) -> bytes:

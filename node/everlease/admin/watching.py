@@ -7,7 +7,7 @@ node's own watch, or, for what is too long ago, from watches of its own, none of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
@@ -15,6 +15,7 @@ from everlease.admin.answers import await_view, invalid
 from everlease.admin.convert import dotted
 from everlease.admin.listing import Listing, Matches, address_of_key, read
 from everlease.admin.pages import SLICE, breathing
+from everlease.admin.seats import Seats
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import Compacted, KeyValue, Unavailable
@@ -40,9 +41,16 @@ class Watching:
     def __init__(self, rooms: Rooms, listing: Listing) -> None:
         self._rooms = rooms
         self._listing = listing
+        self._seats = Seats("watches of leases")
 
     async def follow(self, request: pb.WatchLeasesRequest) -> AsyncIterator[pb.WatchLeasesResponse]:
         """Messages without end. Raises Refusal, StoreError."""
+        with self._seats.taken():
+            async with aclosing(self._messages(request)) as messages:
+                async for message in messages:
+                    yield message
+
+    async def _messages(self, request: pb.WatchLeasesRequest) -> AsyncGenerator[pb.WatchLeasesResponse, None]:
         await_view(self._rooms)
         space = self._listing.scan(request.space, request.subnet).space
         matches, feed = self._listing.matcher(request), self._rooms.feed
@@ -73,8 +81,8 @@ class Watching:
             found = await self._listing.page(scan, _PAGE, matches)
             message = pb.WatchLeasesResponse(revision=scan.revision, snapshot_continues=not scan.ended)
             async for each in breathing(found):
-                lease = self._listing.message(scan.space, each)
-                message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2], lease=lease)
+                event = message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2])
+                self._listing.tell(event.lease, scan.space, each)
             if found or scan.ended:
                 yield message
 
@@ -90,8 +98,8 @@ class Watching:
             return
         lease = read(event)
         if lease is not None and matches(lease):
-            told = self._listing.message(space, (address, lease, event.revision))
-            message.events.add(type=pb.LEASE_EVENT_TYPE_PUT, lease=told, revision=event.revision)
+            told = message.events.add(type=pb.LEASE_EVENT_TYPE_PUT, revision=event.revision)
+            self._listing.tell(told.lease, space, (address, lease, event.revision))
         elif event.value is None:
             text = dotted(address)
             gone = pb.Lease(name=f"spaces/{space}/leases/{text}", space=space, address=text)
