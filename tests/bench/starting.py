@@ -66,8 +66,8 @@ def measure(system: Everlease, host: Host, leases: int) -> Start:
     """Fill the store of a system that serves, and start its last node again on `host`."""
     last = len(system.targets()) - 1
     system.end_node(last)
-    _fill(host, leases, system.folder)
-    wait_until(lambda: _idle(system.pids()), _SETTLE_S, "the other nodes have caught up")
+    fill(host, leases, system.folder)
+    settle(system)
     begun = time.monotonic()
     process = system.start_node(last)
     with _Watch(host) as watch:
@@ -124,7 +124,13 @@ def _reloads() -> int:
     return int(found[1])
 
 
-def _fill(host: Host, leases: int, folder: Path) -> None:
+def settle(system: Everlease) -> None:
+    """Wait until the nodes that run have worked off what was written."""
+    wait_until(lambda: _idle(system.pids()), _SETTLE_S, "the nodes have caught up")
+
+
+def fill(host: Host, leases: int, folder: Path) -> None:
+    """Write so many leases into the store, from a host."""
     argv = [sys.executable, "-m", "bench.prefill", "--etcd", f"http://{host.address}:2379", "--leases", str(leases)]
     process = Process(host.place.command(argv), folder / "prefill.log")
     if process.wait(_FILL_S):
