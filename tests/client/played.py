@@ -8,7 +8,7 @@ from typing import Any
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from everlease.client.errors import Failure
-from everlease.client.talk import Connect, Give, Open, Outcome, Pour, Read, Send, Step, Talk, Wait
+from everlease.client.talk import HEALTH, Give, Open, Outcome, Pour, Read, Send, Step, Talk, Wait
 
 
 def failed(code: str = "UNAVAILABLE", *, reason: str = "", answered: bool = False, **metadata: str) -> Failure:
@@ -42,12 +42,13 @@ class Stage:
 
     def asked(self) -> list[str]:
         """Servers that were sent something, in order."""
-        return [step.server for step in self.done if isinstance(step, Send | Open | Pour)]
+        sent = [step for step in self.done if isinstance(step, Send | Open | Pour)]
+        return [step.server for step in sent if step.call is not HEALTH]
 
     def _outcome(self, step: Step) -> Outcome:
         value: Any = None
         match step:
-            case Connect(server):
+            case Send(server, call) if call is HEALTH:
                 value = self.connect.get(server)
             case Send(server) | Pour(server):
                 value = next(self.answers[server])

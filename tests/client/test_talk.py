@@ -8,7 +8,7 @@ from client.played import Stage, failed
 from everlease.client.calls import Ask, Call, Download, Follow, Kind, Pages, Upload, repeatable
 from everlease.client.errors import Compacted, Conflict, Denied, NotFound, OutcomeUnknown, Refused, Unreachable
 from everlease.client.servers import RESTING, Servers, read_servers
-from everlease.client.talk import Connect, Pour, Send, Wait, answer_of, rows_of
+from everlease.client.talk import HEALTH, Pour, Send, Wait, answer_of, rows_of
 from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import config_service_pb2, lease_service_pb2, reservation_service_pb2
 
@@ -90,7 +90,7 @@ def test_a_store_without_an_answer_is_told_as_that() -> None:
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_change_goes_to_the_first_server_that_a_connection_proves_and_is_sent_once() -> None:
+def test_a_change_goes_to_the_first_server_that_answers_and_is_sent_once() -> None:
     stage = Stage(connect={"a": failed()}, b=["done"])
     assert stage.play(answer_of(servers(), CHANGE, 10, 0)) == "done"
     assert stage.asked() == ["b"]
@@ -224,7 +224,8 @@ def test_servers_are_read_with_their_default_port() -> None:
             read_servers(wrong)
 
 
-def test_connections_are_tried_within_their_share() -> None:
-    stage = Stage(connect={"a": failed()}, b=["done"])
-    stage.play(answer_of(servers("a", "b"), CHANGE, 10, 0))
-    assert [step.within for step in stage.done if isinstance(step, Connect)] == [3, 10]
+def test_a_server_proves_that_it_is_there_before_a_change_and_any_answer_proves_it() -> None:
+    stage = Stage(connect={"a": failed(), "b": failed("UNAUTHENTICATED", answered=True)}, b=["done"])
+    assert stage.play(answer_of(servers("a", "b"), CHANGE, 10, 0)) == "done"
+    proofs = [step for step in stage.done if isinstance(step, Send) and step.call is HEALTH]
+    assert [step.within for step in proofs] == [3, 10]

@@ -23,9 +23,13 @@ from everlease.metrics import Usages
 from everlease.pb.admin.v1 import subnet_service_pb2 as pb
 from everlease.pb.admin.v1 import subnet_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
+from everlease.store.records import Current
 
 _STEP = 20
 """Subnets between two turns of the loop: one takes about 20 us with its labels, relays and pools."""
+
+_LOOKS, _PAUSE = 30, 0.1
+"""How often, and how many seconds apart, it is looked whether this node has loaded what is in force."""
 
 _LOOK = 500
 """Subnets that a filter looks at between two turns of the loop."""
@@ -76,14 +80,13 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
         self, request: pb.SetSubnetStateRequest, context: grpc.aio.ServicerContext
     ) -> pb.SetSubnetStateResponse:
         """By the document, in place."""
-        config = await self._prepared()
+        config, current = await self._level()
         subnet = _known(config, request.id)
         pool, word = _pool(subnet, request.pool), _word(request.state)
         before = self._message(subnet, config)
         answer = pb.SetSubnetStateResponse(subnet=before, config_revision=config.revision)
-        current, mod_revision = await self._rooms.configuration.documents.current()
-        if current is None or mod_revision != config.mod_revision or request.etag not in {"", before.etag}:
-            raise conflict(current.revision if current is not None else 0)
+        if request.etag not in {"", before.etag}:
+            raise conflict(current.revision)
         if (subnet if pool is None else pool).state == word:
             return answer
         old = await self._applying.text(current)
@@ -108,6 +111,16 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
             _mark(answer.subnet, subnet, pool, request.state)
             audit.record(context, before.name, before, answer.subnet, outcome.after.revision)
         return answer
+
+    async def _level(self) -> tuple[Config, Current]:
+        """The revision in force, once this node has loaded it: who has just changed it may go on at once."""
+        for _ in range(_LOOKS):
+            config = await self._prepared()
+            current, mod_revision = await self._rooms.configuration.documents.current()
+            if current is not None and mod_revision == config.mod_revision:
+                return config, current
+            await asyncio.sleep(_PAUSE)
+        raise conflict(current.revision if current is not None else 0)
 
     async def _prepared(self) -> Config:
         config = config_of(self._rooms)

@@ -19,10 +19,10 @@ import grpc
 import grpc.aio
 
 from everlease.client.calls import Ask, Upload
-from everlease.client.errors import Failure, failure_of
+from everlease.client.errors import failure_of
 from everlease.client.methods import Awaiting
 from everlease.client.session import Session
-from everlease.client.talk import Connect, Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
+from everlease.client.talk import Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
 
 T = TypeVar("T")
 
@@ -40,9 +40,8 @@ class AsyncClient(Session, Awaiting):
 
     async def close(self) -> None:
         """Let go of the connections."""
-        for channel in self._channels.values():
+        for channel in self._let_go():
             await channel.close()
-        self._channels.clear()
 
     def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> grpc.aio.Channel:
         if secure is None:
@@ -89,15 +88,11 @@ class _Hands:
             value = await self._do(step)
         except grpc.RpcError as error:
             failure = failure_of(error)
-        except TimeoutError:
-            failure = Failure("UNAVAILABLE", "no connection in time")
         return Outcome(time.monotonic(), value, failure)
 
     async def _do(self, step: Step) -> Any:
         client = self._client
         match step:
-            case Connect(server, within):
-                await asyncio.wait_for(client._channel(server).channel_ready(), within)
             case Send(server, call, request, within):
                 return await client._call("unary_unary", server, call, request, within)
             case Pour(server, call, messages, within):

@@ -38,7 +38,7 @@ class Call(Generic[T]):
     @property
     def path(self) -> str:
         """As gRPC sends it."""
-        return f"/{_PACKAGE}.{self.method}"
+        return f"/{self.method}" if self.method.startswith("grpc.") else f"/{_PACKAGE}.{self.method}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import grpc
 from everlease.client.api import Api
 from everlease.client.calls import Call
 from everlease.client.credentials import ANYBODY, Credentials
+from everlease.client.errors import Unreachable
 from everlease.client.servers import Servers, read_servers
 
 DEFAULT_SERVER: Final = "127.0.0.1:9067"
@@ -47,6 +48,7 @@ class Session(Api):
         credentials.check(self.servers.names)
         self._secure = credentials.channel_credentials() if credentials.tls else None
         self._channels: dict[str, Any] = {}
+        self._closed = False
 
     def only(self, server: str) -> Self:
         """A client of its own for one of the servers, for what each node tells of itself."""
@@ -54,9 +56,16 @@ class Session(Api):
 
     def _channel(self, server: str) -> Any:
         """The connection to a server; made when it is first needed, in the loop that needs it."""
+        if self._closed:
+            raise Unreachable("the client is closed")
         if server not in self._channels:
             self._channels[server] = self._connect(server, self._secure, _OPTIONS)
         return self._channels[server]
+
+    def _let_go(self) -> list[Any]:
+        """Connections to close; from now on nobody is asked."""
+        self._closed = True
+        return [self._channels.pop(name) for name in list(self._channels)]
 
     def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> Any:
         raise NotImplementedError

@@ -17,10 +17,10 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from everlease.client.calls import Ask, Upload
-from everlease.client.errors import Failure, failure_of
+from everlease.client.errors import failure_of
 from everlease.client.methods import Blocking
 from everlease.client.session import Session
-from everlease.client.talk import Connect, Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
+from everlease.client.talk import Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
 
 T = TypeVar("T")
 
@@ -36,9 +36,8 @@ class Client(Session, Blocking):
 
     def close(self) -> None:
         """Let go of the connections."""
-        for channel in self._channels.values():
+        for channel in self._let_go():
             channel.close()
-        self._channels.clear()
 
     def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> grpc.Channel:
         if secure is None:
@@ -84,15 +83,11 @@ class _Hands:
             value = self._do(step)
         except grpc.RpcError as error:
             failure = failure_of(error)
-        except grpc.FutureTimeoutError:
-            failure = Failure("UNAVAILABLE", "no connection in time")
         return Outcome(time.monotonic(), value, failure)
 
     def _do(self, step: Step) -> Any:
         client = self._client
         match step:
-            case Connect(server, within):
-                grpc.channel_ready_future(client._channel(server)).result(within)
             case Send(server, call, request, within):
                 return client._call("unary_unary", server, call, request, within)
             case Pour(server, call, messages, within):

@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
 
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
 from everlease.client.calls import Ask, Call, Download, Follow, Pages, Upload, repeatable
 from everlease.client.errors import Failure, OutcomeUnknown, Unreachable
 from everlease.client.servers import Servers
 
 T = TypeVar("T")
 
-CONNECTING: Final = 3.0
-"""Seconds for a connection before a change, while there are other servers to try."""
+PROVING: Final = 3.0
+"""Seconds in which a server has to prove that it is there before a change, while there are others to try."""
+
+HEALTH: Final = Call("grpc.health.v1.Health/Check", HealthCheckResponse)
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
@@ -34,14 +38,6 @@ _GO_ON: Final = frozenset({"SLOW_READER"})
 
 _NOT_BEGUN: Final = frozenset({"JOINING"})
 """Reasons with which a node declines before it has done anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Be connected within so many seconds."""
-
-    server: str
-    within: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class Wait:
     seconds: float
 
 
-Step = Connect | Send | Pour | Open | Read | Give | Wait
+Step = Send | Pour | Open | Read | Give | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +122,10 @@ def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[
         if share <= 0:
             break
         if not again:
-            tried = yield Connect(server, min(share, CONNECTING) if index + 1 < len(order) else share)
-            now = tried.now
-            if tried.failure is not None:
+            silent, now = yield from _silent(server, min(share, PROVING) if index + 1 < len(order) else share)
+            if silent is not None:
                 servers.failed(server, now)
-                failures.append((server, tried.failure))
+                failures.append((server, silent))
                 continue
         outcome = yield Send(server, call, request, share if again else end - now)
         now = outcome.now
@@ -150,16 +145,23 @@ def pour(servers: Servers, question: Upload[T], timeout: float, now: float) -> T
     """The answer to a stream of requests, from the first server that is there. Raises as `ask`."""
     failures, order = [], servers.order(now)
     for server in order:
-        outcome = yield Connect(server, CONNECTING if len(order) > 1 else timeout)
-        if outcome.failure is None:
+        silent, now = yield from _silent(server, PROVING if len(order) > 1 else timeout)
+        if silent is None:
             outcome = yield Pour(server, question.call, question.messages, max(timeout, question.call.least))
             if outcome.failure is None:
                 servers.answered(server)
                 return outcome.value
             raise _final(server, outcome.failure, None, False)
-        servers.failed(server, outcome.now)
-        failures.append((server, outcome.failure))
+        servers.failed(server, now)
+        failures.append((server, silent))
     raise _nobody(failures)
+
+
+def _silent(server: str, within: float) -> Talk[tuple[Failure | None, float]]:
+    """Before what cannot be asked twice: whether a server answers anything at all. Why not, or None; and the time."""
+    outcome = yield Send(server, HEALTH, HealthCheckRequest(), within)
+    failure = outcome.failure
+    return (failure if failure is not None and failure.code in _NO_ANSWER else None), outcome.now
 
 
 def rows_of(servers: Servers, question: Rows[T], limits: tuple[float, float], now: float) -> Talk[None]:
