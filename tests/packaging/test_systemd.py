@@ -24,7 +24,7 @@ EXPOSURE = 20
 @pytest.fixture(params=UNITS)
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A unit whose program is there."""
-    file = tmp_path / request.param.replace("@.", "@lab1.")
+    file: Path = tmp_path / str(request.param).replace("@.", "@lab1.")
     text = (FOLDER / request.param).read_text()
     file.write_text(text.replace("/opt/everlease/bin/everlease", "/bin/true"))
     return file
@@ -72,12 +72,14 @@ def allowed_calls() -> set[str]:
 
 
 def group_of(name: str) -> set[str]:
-    """The system calls of a group, those of the groups in it too."""
+    """The system calls of a group, those of the groups in it too; a single call is itself."""
+    if not name.startswith("@"):
+        return {name}
     calls: set[str] = set()
     for line in analyze("syscall-filter", name).stdout.splitlines()[1:]:
         word = line.strip()
         if word and not word.startswith("#"):
-            calls |= group_of(word) if word.startswith("@") else {word}
+            calls |= group_of(word)
     return calls
 
 
