@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,6 @@ from everlease.runtime.settle import Settlement
 from everlease.runtime.sockets import Tally
 from everlease.runtime.sweeper import Sweeper
 from everlease.settings import Settings
-from everlease.supervisor import Supervisor
 from everlease.store.api import Unavailable
 from everlease.store.channel import Credentials
 from everlease.store.etcd import EtcdStore
@@ -60,6 +59,7 @@ from everlease.store.loader import Loader
 from everlease.store.maintenance import Maintenance
 from everlease.store.upkeep import Upkeep
 from everlease.store.view import View
+from everlease.supervisor import Supervisor
 
 DONE, REFUSED, USAGE, UNREACHABLE = range(4)
 """Exit codes, as every command of `everlease` has them."""
@@ -112,9 +112,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _main(
-    settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None, opener: Opener
-) -> int:
+async def _main(settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None, opener: Opener) -> int:
     text = _read(settings.config_file)
     node = Node(settings, counters)
     node.opener = opener
@@ -275,12 +273,16 @@ class Node:
         """Before the store is asked: they tell why the node is not ready."""
         settings = self._settings
         if settings.metrics:
-            console = Console(self.rooms, guarded=settings.admin_tls[0] is not None or settings.admin_roles is not None)
+            console = Console(self.rooms, self._may_view)
             self._servers.push_async_callback((await health.serve(self.rooms, settings.metrics, console)).close)
             console.start()
             self._servers.push_async_callback(console.close)
         if settings.admin:
             await self._open_admin()
+
+    def _may_view(self, shown: Sequence[str]) -> bool:
+        """Whether who is on this machine may see leases, as the admin API would have it; not before that is open."""
+        return not self._settings.admin or (self._admin is not None and self._admin.may_view(shown))
 
     async def _open_admin(self) -> None:
         settings = self._settings

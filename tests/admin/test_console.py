@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -14,8 +15,11 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from admin.furnished import NOW, lease, neighbour, put_leases
+from admin.papers import authority, leaf, token_row
 from admin.test_health import exchange
 from everlease import health
+from everlease.admin.access import Doorkeeper, Papers
+from everlease.admin.auth import Role
 from everlease.config.load import load
 from everlease.console import Console
 from everlease.console import timeline as ring
@@ -288,8 +292,35 @@ async def test_a_lease_is_refused_with_one_clear_line_and_nothing_else_names_cli
     ],
 )
 def test_who_may_look_for_a_lease(fields: dict[str, Any], why: str) -> None:
-    assert refusal(replace(LOCAL, **fields), guarded=False) == why
+    assert refusal(replace(LOCAL, **fields), lambda _shown: True) == why
 
 
-def test_where_the_admin_api_asks_for_credentials_nobody_gets_a_lease_without() -> None:
-    assert refusal(LOCAL, guarded=True) == GUARDED
+VIEWER, WRONG = "viewer-" + "x" * 32, "wrong-" + "x" * 32
+
+
+@pytest.mark.parametrize(
+    ("papers", "loopback", "token", "allowed"),
+    [
+        ((), "", "", True),
+        (("roles",), "viewer", "", True),
+        (("roles",), "none", "", False),
+        (("roles",), "none", VIEWER, True),
+        (("roles",), "viewer", WRONG, False),  # wrong credentials are worse than none
+        (("roles", "cert", "key"), "viewer", "", False),
+        (("roles", "cert", "key"), "viewer", VIEWER, True),
+        (("cert", "key", "ca"), "", "", False),
+    ],
+)
+def test_who_may_not_read_leases_by_the_admin_api_may_not_here(
+    tmp_path: Path, papers: tuple[str, ...], loopback: str, token: str, allowed: bool
+) -> None:
+    (tmp_path / "roles.yaml").write_text(
+        f"loopback: {loopback or 'none'}\ntokens:\n{token_row('eve', 'viewer', VIEWER)}"
+    )
+    authority(tmp_path, "ca")
+    leaf(tmp_path, "node", "ca")
+    files = {"roles": "roles.yaml", "cert": "node.pem", "key": "node.key", "ca": "ca.pem"}
+    doorkeeper = Doorkeeper(Papers(**{name: tmp_path / files[name] for name in papers}), True, lambda: NOW)
+    headers = {**LOCAL.headers, **({"authorization": f"Bearer {token}"} if token else {})}
+    why = refusal(replace(LOCAL, headers=headers), lambda shown: doorkeeper.beside(shown) >= Role.VIEWER)
+    assert why == ("" if allowed else GUARDED)

@@ -102,7 +102,9 @@ def _pictures(browser: Browser, folder: Path) -> None:
 def _keep(browser: Browser, path: Path) -> None:
     """With a palette of 256 colours, which are all that the page needs."""
     browser.picture(path, whole=False)
-    Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
     size = path.stat().st_size
     print(f"{path.name}: {size // 1000} kB")
     assert size < LARGEST, f"{path}: {size} bytes"

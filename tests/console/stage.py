@@ -1,6 +1,7 @@
 """Three nodes and three members with clients that have leases, for the page to show.
 
-Law: node0 answers its metrics' port on loopback, as by default; node1 on every address, as operators do for Prometheus.
+Law: node0 answers its metrics' port on loopback, as by default; node1 on every address, as operators do for Prometheus;
+node2's admin API wants a token.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import http.client
 import json
 from typing import Any
 
+from admin.papers import token_row
 from cluster.crowd import Crowd
 from console.browser import Browser
 from everlease.lab.netns import Lab
@@ -18,6 +20,7 @@ from lab.packet_client import PacketClient
 from lab.site import Site
 
 CLIENTS = 40
+TOKEN = "viewer-" + "x" * 32
 HOSTILE = "<b>bold</b> & 'quoted'"
 """A subnet's name that would be markup, were it ever taken for it."""
 
@@ -30,6 +33,9 @@ class Stage:
         self.site = Site(lab, nodes=3, members=3)
         opened = self.site.nodes[1].arguments
         opened[opened.index("--metrics") + 1] = "0.0.0.0:9167"
+        roles = lab.folder / "roles.yaml"
+        roles.write_text(f"loopback: none\ntokens:\n{token_row('eve', 'viewer', TOKEN)}")
+        self.site.nodes[2].arguments += ["--admin-roles", str(roles)]
 
     def document(self) -> str:
         """The office, and a second subnet that nobody uses."""

@@ -50,9 +50,10 @@ def test_every_binding_has_its_line_and_with_the_privacy_switch_no_line_names_an
         end = {54: ack.options[54]}
         fields = {"ciaddr": ack.yiaddr} if kind == v4.RELEASE else {}
         named.send(named.message(kind, end if fields else {**end, 50: ack.yiaddr.to_bytes(4, "big")}, **fields))
-    both = lambda event: [  # noqa: E731
-        line for line in (*lines_of(secret.log), *lines_of(file)) if line["event"] == event
-    ]
+
+    def both(event: str) -> list[dict[str, Any]]:
+        return [line for line in (*lines_of(secret.log), *lines_of(file)) if line["event"] == event]
+
     wait_until(lambda: len(both("release")) == len(both("decline")) == 1, 10, "both ends are told")
     wait_until(lambda: len(both("ack")) == len(crowd.acks) + 2, 10, "every ACK is told")
     _names_nobody(secret.log.read_text(), crowd, named)

@@ -144,6 +144,22 @@ class Doorkeeper:
             return Caller("anybody", Role.ADMIN)
         raise Unknown("no credentials: send a token, as metadata `authorization: Bearer TOKEN`")
 
+    def beside(self, shown: Sequence[str]) -> Role:
+        """The role of somebody on this very machine who asks by another port of the node, without TLS.
+
+        shown: values of its `authorization` headers. Who would need a certificate here has none to show there.
+        """
+        try:
+            if shown:
+                return self._bearer(shown).role
+        except Unknown:
+            return Role.ANYBODY
+        if self._papers.ca is not None:
+            return Role.ANYBODY
+        if self._roles is None:
+            return Role.ADMIN
+        return self._roles.loopback if self._local and self._papers.cert is None else Role.ANYBODY
+
     def _bearer(self, shown: Sequence[str | bytes]) -> Caller:
         scheme, _, secret = str(shown[0]).partition(" ")
         if len(shown) > 1 or scheme.lower() != "bearer":

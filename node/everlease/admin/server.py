@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
@@ -17,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from everlease.admin.access import Doorkeeper, Papers, is_loopback
 from everlease.admin.applying import Applying
 from everlease.admin.audit import Trail
+from everlease.admin.auth import Role
 from everlease.admin.backup import BackupService
 from everlease.admin.cluster import ClusterService
 from everlease.admin.config import ConfigService
@@ -91,6 +93,10 @@ class Handle:
     async def reread(self) -> None:
         """Certificates and roles again, for connections and calls to come; the log says how it went."""
         await self._doorkeeper.reread()
+
+    def may_view(self, shown: Sequence[str]) -> bool:
+        """Whether somebody on this machine may read leases by another port; shown: its `authorization` headers."""
+        return self._doorkeeper.beside(shown) >= Role.VIEWER
 
     async def close(self) -> None:
         """Take no more calls; those that run may end within a second."""

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from everlease import __version__
 from everlease.admin.answers import Refusal
-from everlease.console.access import refusal
+from everlease.console.access import GUARDED, MayView, refusal
 from everlease.console.assets import GUARDS, Assets
 from everlease.console.desk import Desk, plain
 from everlease.console.history import PERIOD, History, totals
@@ -42,13 +42,13 @@ Query = dict[str, str]
 
 
 class Console:
-    """Pages for `everlease.health`; `start` it, for the looks. guarded: the admin API asks its callers who they are."""
+    """Pages for `everlease.health`; `start` it, for the looks. may_view: see `console.access`."""
 
     places = " /console/"
 
-    def __init__(self, rooms: Rooms, *, guarded: bool = False) -> None:
+    def __init__(self, rooms: Rooms, may_view: MayView = lambda _shown: True) -> None:
         self._rooms = rooms
-        self._guarded = guarded
+        self._may_view = may_view
         self._assets = Assets()
         self._desk = Desk(rooms)
         self.history = History()
@@ -119,8 +119,9 @@ class Console:
             return _failed(HTTPStatus.BAD_REQUEST, str(error))
 
     async def _about(self, _query: Query, request: Request) -> Page:
-        why = refusal(request, guarded=self._guarded)
-        return _json({"version": __version__, "node": self._rooms.name, "lease_search": not why, "why_not": why})
+        why = refusal(request, self._may_view)
+        found = {"version": __version__, "node": self._rooms.name, "lease_search": not why, "why_not": why}
+        return _json({**found, "asks_token": why == GUARDED})
 
     async def _status(self, _query: Query, _request: Request) -> Page:
         answer: Any = await self._desk.status()
@@ -157,12 +158,12 @@ class Console:
         return _json(self.timeline.page(int(query.get("after", 0))))
 
     async def _lease(self, query: Query, request: Request) -> Page:
-        if why := refusal(request, guarded=self._guarded):
+        if why := refusal(request, self._may_view):
             return _failed(HTTPStatus.FORBIDDEN, why)
         return _json({"leases": await self._desk.lease(query.get("address", ""), query.get("client", ""))})
 
     async def _leases(self, query: Query, request: Request) -> Page:
-        if why := refusal(request, guarded=self._guarded):
+        if why := refusal(request, self._may_view):
             return _failed(HTTPStatus.FORBIDDEN, why)
         answer: Any = await self._desk.leases(query.get("client", ""), query.get("page_token", ""))
         return _stream({"next_page_token": answer.next_page_token}, "leases", map(plain, answer.leases))

@@ -9,11 +9,19 @@ export class Refused extends Error {
   }
 }
 
+let token = "";
+
+/** A token to show from now on: kept in this page alone, and gone with it. */
+export function show(secret) {
+  token = secret.trim();
+}
+
 export async function get(place, query = {}, signal = undefined) {
   const url = new URL(place, base);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   const limit = AbortSignal.timeout(8000);
-  const answer = await fetch(url, { cache: "no-store", signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(url, { cache: "no-store", headers, signal: signal ? AbortSignal.any([signal, limit]) : limit });
   const body = await answer.json();
   if (!answer.ok) throw new Refused(answer.status, body.error);
   return body;

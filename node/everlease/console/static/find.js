@@ -1,6 +1,6 @@
 // A lease by its address or its client: only where the node allows it. What clients say of themselves is shown as text.
 
-import { get, Refused } from "./api.js";
+import { get, Refused, show as showToken } from "./api.js";
 import { byId, fill, h, onDay, plural, seconds, span } from "./dom.js";
 
 const ADDRESS = /^\d{1,3}(\.\d{1,3}){3}$/;
@@ -8,7 +8,9 @@ const HEX = /^[0-9a-f]{2}([:-]?[0-9a-f]{2})*$/i;
 let stopper = null;
 
 export function allow(about) {
-  byId("query").disabled = byId("search").querySelector("button").disabled = !about.lease_search;
+  const may = about.lease_search || about.asks_token;
+  byId("query").disabled = byId("search").querySelector("button").disabled = !may;
+  byId("token").hidden = !about.asks_token;
   if (!about.lease_search) say(about.why_not);
 }
 
@@ -29,6 +31,7 @@ async function run(text) {
   const query = text.trim();
   if (!query) return say("");
   if (!ADDRESS.test(query) && !HEX.test(query)) return say("Write an IPv4 address, or octets in hexadecimal: a hardware address or a client identifier.");
+  showToken(byId("token").value);
   say("Looking …");
   try {
     await (ADDRESS.test(query) ? byAddress(query, signal) : byClient(query, signal));
