@@ -18,6 +18,7 @@ RATE: Final = "[$__rate_interval]"
 HERE: Final = 'job="$job"'
 NODE: Final = 'job="$job", instance=~"$instance"'
 CRITICAL: Final = "red"
+GOOD: Final = [("green", 1)]
 INSTANCE: Final = Variable("instance", "Node", 'label_values(everlease_build_info{job="$job"}, instance)', many=True)
 SUBNET: Final = Variable("subnet", "Subnet", 'label_values(everlease_pool_addresses{job="$job"}, subnet)', many=True)
 OPERATION: Final = Variable(
@@ -92,7 +93,8 @@ CLUSTER = Dashboard(
         ]),
         Row("Nodes", [
             Panel("state-timeline", "Who serves", "1 while a node is serving.", "short",
-                  [Query(f'everlease_node_state{{{HERE}, state="serving"}}', "{{instance}}")], most=1),
+                  [Query(f'everlease_node_state{{{HERE}, state="serving"}}', "{{instance}}")],
+                  base=CRITICAL, limits=GOOD, most=1),
             Panel("timeseries", "Client buckets owned", "Of 256; a node answers the clients of its buckets first.",
                   "short", [Query(f"everlease_owned_buckets{{{HERE}}}", "{{instance}}")], stacked=True),
             Panel("timeseries", "Takeovers", "Clients whose own node did not answer, by that node and the link.",
@@ -175,7 +177,8 @@ STORE = Dashboard(
         ]),
         Row("Members", [
             Panel("state-timeline", "Members up", "1 while at least one node reaches a member.", "short",
-                  [Query(f"everlease:store_member_up:max{{{HERE}}}", "{{member}}")], most=1),
+                  [Query(f"everlease:store_member_up:max{{{HERE}}}", "{{member}}")],
+                  base=CRITICAL, limits=GOOD, most=1),
             Panel("timeseries", "Answers of the members", "Running mean, as the slowest node sees it.", "s",
                   [Query(f"max by (member) (everlease_store_member_latency_seconds{{{HERE}}})", "{{member}}")]),
             Panel("timeseries", "Hedges", "Batches sent to another member as well, by the one that was slow.", "ops",

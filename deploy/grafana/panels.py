@@ -32,8 +32,8 @@ class Query:
 class Panel:
     """kind: timeseries | stat | bargauge | heatmap | state-timeline; unit: Grafana's id ("s", "percentunit", "short").
 
-    columns, rows: of the grid; stacked: areas one on the other; limits: (colour, from this value on) after green;
-    most: upper end of the axis.
+    columns, rows: of the grid; stacked: areas one on the other; base: the colour of small values, limits: (colour, from
+    this value on) after it; most: upper end of the axis.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Panel:
     columns: int = 12
     rows: int = 8
     stacked: bool = False
+    base: str = "green"
     limits: Sequence[tuple[str, float]] = ()
     most: float | None = None
 
@@ -164,7 +165,7 @@ def _panels(rows: Sequence[Row]) -> list[Json]:
 
 
 def _panel(panel: Panel) -> Json:
-    steps: list[Json] = [{"color": "green", "value": None}]
+    steps: list[Json] = [{"color": panel.base, "value": None}]
     steps += [{"color": colour, "value": value} for colour, value in panel.limits]
     defaults: Json = {"unit": panel.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
     if panel.most is not None:

@@ -95,6 +95,7 @@ async def test_a_backup_holds_the_configuration_reservations_drains_and_leases(r
     await put_leases(rooms, [(POOL + number, lease(number)) for number in range(600)])
     await put_leases(rooms, [(5, lease(1))], space="tenant-b")
     data = await saved(stub)
+    assert rooms.counters.backed_up_at == rooms.clock.now()
     found = contents(data)
     assert found.counts == {
         "configuration": 1, "document": 1, "reservation": 1, "drain": 1, "lease": 601, "unreadable": 0,

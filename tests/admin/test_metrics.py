@@ -6,11 +6,15 @@ import asyncio
 import re
 import subprocess
 from math import inf
+from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from admin.furnished import furnish, lease, neighbour, office, put_leases, serve_link
+from admin.papers import authority, leaf
+from everlease.admin import server
+from everlease.admin.access import Papers
 from everlease.config.load import load
 from everlease.core.actions import DROP_REASONS, GRANT, OPERATIONS, RELEASE, RESULTS
 from everlease.lab.processes import need
@@ -18,6 +22,7 @@ from everlease.metrics import Usages, collect, text
 from everlease.metrics.shapes import SLICE, counter, gauge
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.sockets import UNSENT
+from everlease.store import pem
 from everlease.store.api import Report
 from everlease.store.keeping import Taken
 from everlease.store.memory import MemoryStore
@@ -297,3 +302,13 @@ def test_a_rogue_server_is_told_by_the_link_and_a_link_without_one_is_zero(rooms
     assert value(scrape(rooms), "everlease_rogue_servers", link="office") == 0
     rooms.counters.rogues["office"] = 2
     assert value(scrape(rooms), "everlease_rogue_servers", link="office") == 2
+
+
+async def test_the_end_of_the_admin_apis_certificate_is_told(rooms: Rooms, tmp_path: Path) -> None:
+    authority(tmp_path, "ours")
+    leaf(tmp_path, "node", "ours")
+    certificate = tmp_path / "node.pem"
+    handle = await server.serve(rooms, "127.0.0.1:0", Papers(certificate, tmp_path / "node.key"))
+    told = value(scrape(rooms), "everlease_certificate_expiry_timestamp_seconds", purpose="admin")
+    await handle.close()
+    assert told == pem.ends(certificate)

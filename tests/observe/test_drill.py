@@ -43,17 +43,31 @@ class Fault:
     fires: tuple[str, ...]
 
 
-FAULTS = [
-    Fault("F3", lambda s: process.member_stopped(s, s.follower()), ("StoreMemberDown",)),
-    Fault("F2", lambda s: process.member_stopped(s, s.etcd.leader()), ("StoreMemberDown",)),
-    Fault("F6", lambda s: disk.full(s, s.etcd.leader()), ("StoreMemberDown",)),
-    Fault("F9", lambda s: disk.frozen(s, s.etcd.leader()), ("StoreMemberDown",)),
-    Fault("F10", lambda s: disk.slow(s, s.etcd.leader()), ("CommitsSlow",)),
-    Fault("F24", store.no_quorum, ("QuorumLost", "StoreMemberDown")),
-    Fault("F5-none", lambda s: network.node_reaches(s, 1), ("NodeNotServing",)),
-    Fault("F29-mute", lambda s: network.clients_side_mute(s, 1), ("NodeTakenOver",)),
-    Fault("F20", lambda s: process.node_killed(s, 1), ("NodeDown",)),
-]
+DRILLS = {
+    "members": [
+        Fault("F1", lambda s: process.member_killed(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F2", lambda s: process.member_stopped(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F3", lambda s: process.member_stopped(s, s.follower()), ("StoreMemberDown",)),
+        Fault("F4", lambda s: network.member_cut_off(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F24", store.no_quorum, ("QuorumLost", "StoreMemberDown")),
+    ],
+    "disks": [
+        Fault("F6", lambda s: disk.full(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F9", lambda s: disk.frozen(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F10", lambda s: disk.slow(s, s.etcd.leader()), ("CommitsSlow",)),
+        Fault("F12", lambda s: disk.read_only(s, s.etcd.leader()), ("StoreMemberDown",)),
+        Fault("F13", lambda s: disk.locked(s, s.follower()), ("StoreMemberDown",)),
+        Fault("F14", lambda s: disk.lost(s, s.follower()), ("StoreMemberDown",)),
+    ],
+    "nodes": [
+        Fault("F5-one", lambda s: network.node_reaches(s, 1, s.follower(1)), ("StoreMemberUnreachable",)),
+        Fault("F5-none", lambda s: network.node_reaches(s, 1), ("NodeNotServing",)),
+        Fault("F29-mute", lambda s: network.clients_side_mute(s, 1), ("NodeTakenOver",)),
+        Fault("F28-files", lambda s: process.no_more_files(s, 1), ("NodeDown",)),
+        Fault("F20", lambda s: process.node_killed(s, 1), ("NodeDown",)),
+    ],
+}
+FAULTS = [fault for faults in DRILLS.values() for fault in faults]
 
 
 def named(fault: str) -> set[str]:
@@ -102,16 +116,16 @@ def unreadable(prometheus: Prometheus) -> list[str]:
     return [text for text in words if "<error" in text or "<no value>" in text or "{{" in text]
 
 
-@pytest.mark.parametrize("rate", [pytest.param(RATE, id="drill", marks=pytest.mark.slow)])
-def test_each_fault_fires_its_alert_and_no_other_page_goes_out(lab: Lab, rate: float) -> None:
+@pytest.mark.parametrize("faults", [pytest.param(DRILLS[name], id=name, marks=pytest.mark.slow) for name in DRILLS])
+def test_each_fault_fires_its_alert_and_no_other_page_goes_out(lab: Lab, faults: list[Fault]) -> None:
     stage = Stage(lab)
     prometheus = Prometheus(stage)
     stage.start()
     prometheus.start()
-    crowd = load(stage, rate)
+    crowd = load(stage)
     crowd.wait_bound()
     prometheus.wait_silent(PAGE, SILENT)
-    wrong = [words for fault in FAULTS for words in drill(stage, prometheus, fault)]
+    wrong = [words for fault in faults for words in drill(stage, prometheus, fault)]
     crowd.rate(0)
     assert not wrong, "\n".join(wrong)
 
