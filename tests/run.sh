@@ -17,6 +17,7 @@ packages=(
   iproute2 nftables conntrack ethtool procps e2fsprogs        # the lab: networks, disks
   strace faketime                                             # and faults, clocks
   chromium chromium-driver fonts-dejavu-core                  # a real browser for the console
+  docker-compose                                              # reads deploy/compose.yaml; no engine
 )
 unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
 
@@ -37,6 +38,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   observe                    rules, dashboards and histograms, on a real Prometheus under faults and on the wire
   helm                       the chart: linted, rendered, validated; --rewrite-manifests writes its golden manifests anew
   relaymode                  relay mode behind load balancers as kube-proxy makes them, in network namespaces
+  packaging                  image, compose and systemd units, by their own tools and without Docker
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   console                    the console in Chromium on a cluster of three: what it shows equals the API
   pictures                   those of docs/console.md, drawn anew (three minutes)
