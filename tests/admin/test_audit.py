@@ -95,7 +95,7 @@ async def test_who_watches_hears_what_comes_and_a_gap_is_an_error_that_says_wher
 def test_a_record_is_bounded_whatever_was_changed() -> None:
     trail = Trail(lambda: NOW)
     context = SimpleNamespace(peer=lambda: "ipv4:127.0.0.1:1")
-    enter(Call(context, "/a/B", Caller("local", Role.ADMIN), trail))
+    enter(Call(context, "/a/B", Caller("local", Role.ADMIN), trail, "ipv4:127.0.0.1:40000"))
     audit.record(context, "configs/1", after="x" * 100_000)
     (kept,) = trail._kept
     assert len(kept.after) == LONGEST

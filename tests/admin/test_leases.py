@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 
-from admin.furnished import lease, put_leases
+from admin.furnished import NOW, lease, put_leases
 from everlease.core.lifecycle import DECLINED, OFFERED, RELEASED
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
 from everlease.pb.admin.v1 import lease_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
+from everlease.store.api import Page
+from everlease.store.records import encode_lease
 from everlease.store.txn import Leaf, single
 
 POOL = 0x0A4D1000
@@ -102,6 +108,50 @@ async def test_a_lease_is_found_by_subnet_by_hardware_address_and_by_client_key(
         assert (await stub.GetLease(pb.GetLeaseRequest(client=client))).address == "10.77.16.1"
 
 
+async def test_leases_are_found_by_host_name_relay_and_end_and_all_filters_must_hold(rooms: Rooms, stub) -> None:
+    far = replace(lease(2, hostname="Laptop-2"), giaddr=0xC0000201)
+    await put_leases(
+        rooms, [(POOL, lease(1, ends=60, hostname="laptop-1")), (POOL + 1, far), (POOL + 2, lease(3, ends=60))]
+    )
+    end = int(NOW) + 60 + 600
+
+    async def addresses(**filters: object) -> list[str]:
+        return [each.address for each in await pages(stub, **filters)]
+
+    assert await addresses(hostname="LAPTOP") == ["10.77.16.0", "10.77.16.1"]
+    assert await addresses(relay="192.0.2.1") == ["10.77.16.1"]
+    assert await addresses(expire_before=Timestamp(seconds=end + 1)) == ["10.77.16.0", "10.77.16.2"]
+    assert await addresses(expire_before=Timestamp(seconds=end)) == []
+    assert await addresses(expire_after=Timestamp(seconds=end + 1)) == ["10.77.16.1"]
+    assert await addresses(expire_before=Timestamp(seconds=end + 1), hostname="laptop") == ["10.77.16.0"]
+    wrong = await refused(stub.ListLeases(pb.ListLeasesRequest(relay="192.0.2")))
+    assert "relay" in wrong.details()
+
+
+async def test_who_stops_waiting_stops_the_reading(rooms: Rooms, stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, over = asyncio.Event(), asyncio.Event()
+
+    async def get_range(*_: object, **__: object) -> Page:
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.set()
+        raise AssertionError
+
+    monkeypatch.setattr(rooms.store, "get_range", get_range)
+    call = stub.ListLeases(pb.ListLeasesRequest())
+    asking = asyncio.create_task(refused(call))
+    await reading.wait()
+    call.cancel()
+    await asyncio.wait_for(over.wait(), 20)
+    asking.cancel()
+    over.clear()
+    late = await refused(stub.ListLeases(pb.ListLeasesRequest(), timeout=0.3))
+    assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(over.wait(), 20)
+
+
 async def test_a_lease_is_shown_in_full_by_its_address(rooms: Rooms, stub) -> None:
     await put_leases(rooms, [(POOL, lease(1, hostname="desk"))])
     found = await stub.GetLease(pb.GetLeaseRequest(address="10.77.16.0"))
@@ -122,5 +172,10 @@ async def test_what_is_not_there_is_not_found_and_what_is_no_address_is_named(ro
 
 async def test_a_record_that_nobody_can_read_hides_no_other(rooms: Rooms, stub) -> None:
     await put_leases(rooms, [(POOL, lease(1)), (POOL + 2, lease(2))])
-    await rooms.store.batch(single(Leaf({}, [(rooms.keys.lease("default", POOL + 1), b"{")])), 1.0)
-    assert [each.address for each in await pages(stub)] == ["10.77.16.0", "10.77.16.2"]
+    odd = encode_lease(lease(3)).replace(b'"020102', b'"02xy02')
+    broken = (b"{", encode_lease(lease(3)).replace(b'"bound"', b'"loaned"'), odd)
+    puts = [(rooms.keys.lease("default", POOL + 10 + number), value) for number, value in enumerate(broken)]
+    await rooms.store.batch(single(Leaf({}, puts)), 1.0)
+    found = await pages(stub)
+    assert [each.address for each in found] == ["10.77.16.0", "10.77.16.2", "10.77.16.12"]
+    assert found[-1].client == ""

@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 from pathlib import Path
+from threading import Timer
 
 from bench.capture import percentile
 from bench.load import Bench
@@ -21,6 +22,7 @@ from everlease.lab.processes import Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MAY_MOVE = 0.2
+_BEGINS_S = 1.0
 
 
 class Scene:
@@ -44,11 +46,17 @@ class Scene:
 
     def beside(self) -> tuple[float, float]:
         """The same of one beside a list, and how many rows were listed meanwhile, per second."""
-        before = self._listed()
-        self._lister.resume()
+        before, timers = self._listed(), self._timers()
+        for timer in timers:
+            timer.start()
         p99 = self._step("beside a list")
-        self._lister.pause()
-        return p99, (self._listed() - before) / self._chosen.seconds
+        for timer in timers:
+            timer.join()
+        return p99, (self._listed() - before) / (self._chosen.seconds - _BEGINS_S)
+
+    def _timers(self) -> tuple[Timer, Timer]:
+        """Somebody lists while clients are served, not before they come nor after they have gone."""
+        return Timer(_BEGINS_S, self._lister.resume), Timer(self._chosen.seconds, self._lister.pause)
 
     def _step(self, what: str) -> float:
         rate, seconds = self._chosen.rate, self._chosen.seconds

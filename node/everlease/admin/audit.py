@@ -110,7 +110,7 @@ def record(
         at=trail.now(),
         who=call.caller.name,
         role=call.caller.role.word,
-        peer=context.peer(),
+        peer=call.peer,
         method=call.method.strip("/"),
         resource=resource,
         before=_words(before),

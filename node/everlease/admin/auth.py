@@ -95,6 +95,18 @@ class Unknown(EverleaseError):
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a call shows of who makes it. peer: where it comes from.
+
+    authorization: values of that metadata; names: of the certificate's holder, such as "CN:anna".
+    """
+
+    peer: str
+    authorization: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls. name: as audit records show it, such as "token:ci", "CN:anna" or "local"."""
 
@@ -104,12 +116,16 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that the guard let in. method: with its leading slash; trail: where its audit records go."""
+    """One call that the guard let in. method: with its leading slash; trail: where its audit records go.
+
+    peer: where it came from; the context must not be asked any more once the caller has gone (grpc reads freed memory).
+    """
 
     context: grpc.aio.ServicerContext
     method: str
     caller: Caller
     trail: Trail
+    peer: str
 
 
 LOCAL: Final = "local"

@@ -15,9 +15,9 @@ from google.rpc.error_details_pb2 import ResourceInfo
 
 from everlease.admin import audit
 from everlease.admin.answers import Refusal, config_of, invalid
-from everlease.admin.commits import check_etag, commit, to_its_end
+from everlease.admin.commits import Known, check_etag, commit, decoded, to_its_end
 from everlease.admin.convert import address_of, dotted, octets_of, space_of, utc
-from everlease.admin.listing import Found, Listing, read
+from everlease.admin.listing import Listing
 from everlease.core import administer
 from everlease.core.actions import Change
 from everlease.core.lifecycle import DECLINED, INFINITE, Lease
@@ -46,7 +46,7 @@ class Binding:
         config_of(self._rooms)
         space, address = space_of(request.space), address_of(request.address, "address")
         packet, valid = _packet(request), _lifetime(request)
-        before: list[Found] = []
+        before: list[Known] = []
 
         async def decide() -> tuple[Lease, Change]:
             before[:] = await self._refresh(space, address)
@@ -56,25 +56,20 @@ class Binding:
         async def carry_out() -> pb.Lease:
             lease, revision = await commit(self._rooms, decide)
             self._rooms.offers.forget(space, lease.client)  # it has an address now
-            was = self._listing.message(space, before[0]) if before else None
-            made = self._listing.message(space, (address, lease, revision))
+            was = self._listing.message(space, *before[0]) if before else None
+            made = self._listing.message(space, address, lease, revision)
             audit.record(context, made.name, was, made, revision)
             return made
 
         if request.validate_only:
-            return self._listing.message(space, (address, (await decide())[0], 0))
+            return self._listing.message(space, address, (await decide())[0], 0)
         return await to_its_end(carry_out())
 
-    async def _refresh(self, space: str, address: int) -> list[Found]:
+    async def _refresh(self, space: str, address: int) -> list[Known]:
         """The record as etcd has it, if there is one; the view, on which the decision rests, has heard of it then."""
         record = await self._listing.at(space, address)
         self._rooms.view.apply(record)
-        lease = read(record)
-        if lease is not None:
-            return [(address, lease, record.revision)]
-        if record.value is not None:
-            raise Refusal(Code.FAILED_PRECONDITION, f"the record of {dotted(address)} cannot be read: mend it first")
-        return []
+        return [(address, decoded(address, record), record.revision)] if record.value is not None else []
 
     def _decide(self, packet: Packet, space: str, address: int, valid: int | None) -> tuple[Lease, Change]:
         config = config_of(self._rooms)

@@ -14,17 +14,23 @@ from typing import Any, Final, TypeVar
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from everlease.admin.answers import DOMAIN, Refusal, await_view
-from everlease.admin.convert import etag_of
+from everlease.admin.answers import DOMAIN, Refusal, await_view, not_found, unready
+from everlease.admin.convert import dotted, etag_of
 from everlease.core.actions import Change
+from everlease.core.lifecycle import Lease
 from everlease.core.model import Config
 from everlease.runtime.committer import COMMITTED, LOST
 from everlease.runtime.rooms import Rooms
+from everlease.store.api import KeyValue
+from everlease.store.records import BadRecord, decode_lease
 
 DECISIONS: Final = 5
 """How often a change is decided before its caller is told that others are faster."""
 
 T = TypeVar("T")
+Known = tuple[int, Lease, int]
+"""Address, record, etcd's mod revision of it."""
+
 Made = tuple[T, Change | None]
 """What to answer, and the change that makes it true; None = it is true already."""
 
@@ -85,6 +91,16 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 _running: set[asyncio.Future[Any]] = set()
+
+
+def decoded(address: int, record: KeyValue) -> Lease:
+    """The record of an address. Raises Refusal: NOT_FOUND; FAILED_PRECONDITION for one that nobody can read."""
+    if record.value is None:
+        raise not_found(f"{dotted(address)} has no lease record")
+    try:
+        return decode_lease(record.value)
+    except BadRecord:
+        raise unready(f"the record of {dotted(address)} cannot be read: mend it first") from None
 
 
 def check_etag(wanted: str, revision: int) -> None:

@@ -11,17 +11,22 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from everlease.admin.answers import invalid
-from everlease.core import lifecycle
 from everlease.core.identity import LONGEST, TAG_CLIENT_ID, TAG_HARDWARE
-from everlease.core.lifecycle import Lease, grace_of
+from everlease.core.lifecycle import grace_of
 from everlease.core.model import ACTIVE, DISABLED, DRAINING, Config, Subnet
 from everlease.pb.admin.v1 import cluster_service_pb2, lease_service_pb2, subnet_service_pb2
 from everlease.runtime import lifeline
+from everlease.store.records import LeaseRecord
 
 DEFAULT_SPACE: Final = "default"
 _SPACE: Final = re.compile(r"[a-z0-9-]{1,63}")
 _ETHERNET: Final = b"\x01"
 
+_UNBOUND: Final = {
+    "offered": lease_service_pb2.LEASE_STATE_OFFERED,
+    "released": lease_service_pb2.LEASE_STATE_RELEASED,
+    "declined": lease_service_pb2.LEASE_STATE_DECLINED,
+}
 _NODE_STATES: Final = {
     lifeline.JOINING: cluster_service_pb2.NODE_STATE_JOINING,
     lifeline.SERVING: cluster_service_pb2.NODE_STATE_SERVING,
@@ -105,45 +110,43 @@ def node_state(state: str) -> cluster_service_pb2.NodeState:
     return _NODE_STATES.get(state, cluster_service_pb2.NODE_STATE_UNSPECIFIED)
 
 
-def lease_state(lease: Lease, now: float, grace: int | None) -> lease_service_pb2.LeaseState:
+def lease_state(record: LeaseRecord, now: float, grace: int | None) -> lease_service_pb2.LeaseState:
     """What a record means at `now` (cluster time). grace: as configured, None = auto."""
-    if lease.state == lifecycle.RELEASED:
-        return lease_service_pb2.LEASE_STATE_RELEASED
-    if now >= lease.expires_at:
+    if now >= record.expires_at and record.state != "released":
         return lease_service_pb2.LEASE_STATE_EXPIRED
-    if lease.state == lifecycle.DECLINED:
-        return lease_service_pb2.LEASE_STATE_DECLINED
-    if lease.state == lifecycle.OFFERED:
-        return lease_service_pb2.LEASE_STATE_OFFERED
-    late = now >= lease.expires_at - grace_of(lease.valid, grace)
+    if record.state != "bound":
+        return _UNBOUND[record.state]
+    late = now >= record.expires_at - grace_of(record.valid, grace)
     return lease_service_pb2.LEASE_STATE_GRACE if late else lease_service_pb2.LEASE_STATE_BOUND
 
 
-def lease_message(space: str, address: int, lease: Lease, revision: int) -> lease_service_pb2.Lease:
-    """A record as a message, all but its state."""
-    message = lease_service_pb2.Lease()
-    tell_lease(message, space, address, lease, revision)
-    return message
-
-
-def tell_lease(message: lease_service_pb2.Lease, space: str, address: int, lease: Lease, revision: int) -> None:
-    """Fill an empty message in its place: 2.5 us, where making one and copying it into an answer takes 5."""
+def tell_lease(message: lease_service_pb2.Lease, space: str, address: int, record: LeaseRecord, revision: int) -> None:
+    """Fill an empty message, all but its state, in its place: 2.5 us."""
     text = dotted(address)
     message.name = f"spaces/{space}/leases/{text}"
     message.space = space
     message.address = text
-    message.client = lease.client.hex(":")
-    message.hardware_address = lease.hardware.hex(":")
-    message.subnet = lease.subnet
-    message.grant_time.seconds = lease.granted_at
-    message.expire_time.seconds = lease.expires_at
-    message.valid_lifetime.seconds = lease.valid
-    message.hostname = lease.hostname
-    message.relay = dotted(lease.giaddr)
-    message.relay_information = lease.relay
-    message.node = lease.node
-    message.config_revision = lease.config
+    message.client = _octets(record.client).hex(":")
+    message.hardware_address = record.hw
+    message.subnet = record.subnet
+    message.grant_time.seconds = record.granted_at
+    message.expire_time.seconds = record.expires_at
+    message.valid_lifetime.seconds = record.valid
+    message.hostname = record.hostname
+    message.relay = record.giaddr
+    if record.relay:
+        message.relay_information = _octets(record.relay)
+    message.node = record.node
+    message.config_revision = record.config
     message.etag = etag_of(revision)
+
+
+def _octets(text: str) -> bytes:
+    """Those that hexadecimal digits name; none for anything else: one bad record must not hide the others."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def subnet_message(subnet: Subnet, config: Config) -> subnet_service_pb2.Subnet:

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from everlease.admin import audit
 from everlease.admin.answers import Refusal, config_of, invalid, not_found
-from everlease.admin.commits import aborted, check_etag, check_fit, commit, to_its_end
+from everlease.admin.commits import Known, aborted, check_etag, check_fit, commit, decoded, to_its_end
 from everlease.admin.convert import address_of, dotted, space_of, utc
-from everlease.admin.listing import Found, Listing, read
+from everlease.admin.listing import Listing
 from everlease.admin.pages import breathing
 from everlease.core.actions import RELEASE, Change
 from everlease.core.lifecycle import DECLINED, OFFERED, RELEASED, WITHDRAWN, Lease
@@ -46,7 +46,7 @@ class Freeing:
     ) -> pb.ReleaseLeaseResponse:
         """The lease as it is afterwards, or would be."""
         space, address = space_of(request.space), address_of(request.address, "address")
-        before: list[Found] = []
+        before: list[Known] = []
 
         async def decide() -> tuple[Lease, Change | None]:
             found = await self._read(space, address)
@@ -59,7 +59,7 @@ class Freeing:
             lease, revision = await commit(self._rooms, decide)
             answer = self._answer(space, before[0], (address, lease, revision or before[0][2]))
             if revision:
-                was = self._listing.message(space, before[0])
+                was = self._listing.message(space, *before[0])
                 audit.record(context, answer.lease.name, was, answer.lease, revision)
             return answer
 
@@ -68,7 +68,7 @@ class Freeing:
             return self._answer(space, before[0], (address, lease, 0 if change else before[0][2]))
         return await to_its_end(carry_out())
 
-    def _released(self, found: Found, *, now: bool) -> Lease | None:
+    def _released(self, found: Known, *, now: bool) -> Lease | None:
         """The record to put; None where there is nothing to take back."""
         address, lease, _ = found
         if lease.state == DECLINED:
@@ -85,8 +85,8 @@ class Freeing:
         margin = config_of(self._rooms).cluster.clock_margin
         return {"expires_at": min(lease.expires_at, floor(self._rooms.clock.reuse_now()) - ceil(margin))}
 
-    def _answer(self, space: str, before: Found, after: Found) -> pb.ReleaseLeaseResponse:
-        answer = pb.ReleaseLeaseResponse(lease=self._listing.message(space, after))
+    def _answer(self, space: str, before: Known, after: Known) -> pb.ReleaseLeaseResponse:
+        answer = pb.ReleaseLeaseResponse(lease=self._listing.message(space, *after))
         was, now, where = before[1], self._rooms.clock.now(), dotted(before[0])
         holder = was.hardware.hex(":") or was.client.hex(":")
         if after[1].expires_at > now:
@@ -123,7 +123,7 @@ class Freeing:
         found = await self._read(space, address)
         check_etag(request.etag, found[2])
         if not self._on_probation(found[1]):
-            state = pb.LeaseState.Name(self._listing.state(found[1])).removeprefix("LEASE_STATE_").lower()
+            state = pb.LeaseState.Name(self._listing.message(space, *found).state).removeprefix("LEASE_STATE_").lower()
             raise Refusal(Code.FAILED_PRECONDITION, f"{request.address} is not declined: it is {state}")
         if not request.validate_only and not await to_its_end(self._clear(space, found, context)):
             raise aborted("somebody else has changed it: read it again")
@@ -135,8 +135,12 @@ class Freeing:
         space = config_of(self._rooms).subnets[request.subnet].space
         answer = pb.ClearDeclinedResponse()
         async for address in self._declined(request.subnet):
-            found = next(iter(await self._listing.records(space, [address])), None)
-            if found is None or not self._on_probation(found[1]):
+            try:
+                found = await self._read(space, address)
+            except Refusal:
+                answer.skipped_count += 1
+                continue
+            if not self._on_probation(found[1]):
                 answer.skipped_count += 1
             elif request.validate_only or await to_its_end(self._clear(space, found, context)):
                 answer.cleared_count += 1
@@ -159,7 +163,7 @@ class Freeing:
                 if row is not None and row.state == DECLINED and subnet.holds(address):
                     yield address
 
-    async def _clear(self, space: str, found: Found, context: grpc.aio.ServicerContext) -> bool:
+    async def _clear(self, space: str, found: Known, context: grpc.aio.ServicerContext) -> bool:
         """Whether the address is usable again; False: its record was changed meanwhile."""
         address, lease, _ = found
         after = replace(lease, state=RELEASED, **self._over(lease))
@@ -171,26 +175,21 @@ class Freeing:
 
         cleared, revision = await commit(self._rooms, decide)
         if revision:
-            was, now = (self._listing.message(space, each) for each in (found, (address, cleared, revision)))
+            was, now = (self._listing.message(space, *each) for each in (found, (address, cleared, revision)))
             audit.record(context, now.name, was, now, revision)
         return bool(revision)
 
     def _on_probation(self, lease: Lease) -> bool:
         return lease.state == DECLINED and self._rooms.clock.now() < lease.expires_at
 
-    async def _read(self, space: str, address: int) -> Found:
+    async def _read(self, space: str, address: int) -> Known:
         """The record as etcd has it. Raises Refusal."""
         check_fit(self._rooms)
         record = await self._listing.at(space, address)
-        if record.value is None:
-            raise not_found(f"{dotted(address)} has no lease record")
-        lease = read(record)
-        if lease is None:
-            raise Refusal(Code.FAILED_PRECONDITION, f"the record of {dotted(address)} cannot be read: mend it first")
-        return address, lease, record.revision
+        return address, decoded(address, record), record.revision
 
 
-def _change(space: str, found: Found, after: Lease) -> Change:
+def _change(space: str, found: Known, after: Lease) -> Change:
     """As a client's own RELEASE: the record alone, compared with what was read."""
     address, lease, revision = found
     return Change(RELEASE, space, address, lease.subnet, lease.client, revision, after)

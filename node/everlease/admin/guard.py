@@ -1,23 +1,37 @@
 """Asked before every call: who is it, and may it?
 
 The law of this file: it fails closed, and before a message of the caller is read. A stream is asked for again with each
-answer, so that who lost a role hears no more.
+answer, so that who lost a role hears no more. A request that this node understands in part would be carried out in part
+(`validate_only` of tomorrow, for good today), so it is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
+from everlease import logs
 from everlease.admin.audit import Trail
-from everlease.admin.auth import Call, Caller, Role, Unknown, enter, role_for
+from everlease.admin.auth import Call, Caller, Role, Shown, Unknown, enter, role_for
+from everlease.runtime.buckets import Buckets
 
-_NO_MESSAGE = "the request is not the message of this method"
+_NO_MESSAGE: Final = "the request is not the message of this method"
+_NEWER: Final = "the request has fields that this node does not know; is the node older than the client?"
+
+
+_NAMES: Final = (
+    ("CN", "x509_common_name"), ("DNS", "peer_dns"), ("URI", "peer_uri"), ("EMAIL", "peer_email"), ("IP", "peer_ip"),
+)  # fmt: skip
+"""Kinds of names, and what gRPC calls them."""
+
+
+class _NewerRequest(DecodeError):
+    """A message with unknown fields."""
 
 
 class Access(Protocol):
@@ -25,8 +39,8 @@ class Access(Protocol):
 
     edition: int
 
-    def identify(self, context: grpc.aio.ServicerContext) -> Caller:
-        """Who a connection and its call's metadata are. Raises Unknown."""
+    def identify(self, shown: Shown) -> Caller:
+        """Who shows this. Raises Unknown."""
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -35,6 +49,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def __init__(self, access: Access, trail: Trail) -> None:
         self._access = access
         self._trail = trail
+        self._told = Buckets(1.0, seconds=10.0)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
@@ -55,11 +70,11 @@ class Guard(grpc.aio.ServerInterceptor):
         inner = handler.stream_unary or handler.unary_unary
 
         async def call(octets: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
-            await self._admit(method, context)
+            await self._admit(method, _shown_by(context), context)
             try:
                 return await inner(await _request(handler, octets, context), context)
-            except DecodeError:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
+            except DecodeError as bad:
+                await _refuse(context, bad)
 
         return call
 
@@ -67,7 +82,8 @@ class Guard(grpc.aio.ServerInterceptor):
         inner = handler.stream_stream or handler.unary_stream
 
         async def call(octets: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
-            edition = await self._admit(method, context)
+            shown = _shown_by(context)
+            edition = await self._admit(method, shown, context)
             try:
                 answers = inner(await _request(handler, octets, context), context)
                 if not hasattr(answers, "__aiter__"):
@@ -76,27 +92,49 @@ class Guard(grpc.aio.ServerInterceptor):
                 async with aclosing(answers):
                     async for answer in answers:
                         if self._access.edition != edition:
-                            edition = await self._admit(method, context)
+                            edition = await self._admit(method, shown, context)
                         await context.write(answer)
-            except DecodeError:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
+            except DecodeError as bad:
+                await _refuse(context, bad)
 
         return call
 
-    async def _admit(self, method: str, context: grpc.aio.ServicerContext) -> int:
+    async def _admit(self, method: str, shown: Shown, context: grpc.aio.ServicerContext) -> int:
         """Abort, or let it in as of the edition that is returned."""
         edition, needed = self._access.edition, role_for(method)
         try:
-            caller = self._access.identify(context)
+            caller = self._access.identify(shown)
         except Unknown as unknown:
             if needed > Role.ANYBODY:
+                self._tell(method, shown, "", str(unknown))
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(unknown))
             caller = Caller("", Role.ANYBODY)
         if caller.role < needed:
             words = f"{caller.name} has the role {caller.role.word}; this needs the role {needed.word}"
+            self._tell(method, shown, caller.name, words)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, words)
-        enter(Call(context, method, caller, self._trail))
+        enter(Call(context, method, caller, self._trail, shown.peer))
         return edition
+
+    def _tell(self, method: str, shown: Shown, who: str, reason: str) -> None:
+        """In the log, unless somebody wants to fill it."""
+        if self._told.allows("", self._trail.now()):
+            logs.get().warning("admin call refused", who=who, peer=shown.peer, method=method.strip("/"), reason=reason)
+
+
+def _shown_by(context: grpc.aio.ServicerContext) -> Shown:
+    """Ask once, at the beginning: grpc has forgotten it when the caller goes."""
+    metadata, known = context.invocation_metadata() or (), context.auth_context()
+    return Shown(
+        context.peer(),
+        tuple(str(value) for name, value in metadata if name == "authorization"),
+        tuple(f"{kind}:{value.decode('utf-8', 'replace')}" for kind, key in _NAMES for value in known.get(key, ())),
+    )
+
+
+async def _refuse(context: grpc.aio.ServicerContext, bad: DecodeError) -> None:
+    words = _NEWER if isinstance(bad, _NewerRequest) else _NO_MESSAGE
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
 
 
 async def _request(handler: Any, octets: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
@@ -107,9 +145,19 @@ async def _request(handler: Any, octets: AsyncIterator[bytes], context: grpc.aio
     only = await context.read()
     if only is grpc.aio.EOF:
         raise DecodeError(_NO_MESSAGE)
-    return decode(only)
+    return _whole(decode(only))
 
 
 async def _decoded(decode: Callable[[bytes], Any], octets: AsyncIterator[bytes]) -> AsyncIterator[Any]:
     async for each in octets:
-        yield decode(each)
+        yield _whole(decode(each))
+
+
+def _whole(message: Any) -> Any:
+    """A message, if all of it is understood. Raises DecodeError."""
+    if isinstance(message, Message):
+        size = message.ByteSize()
+        message.DiscardUnknownFields()
+        if message.ByteSize() != size:
+            raise _NewerRequest
+    return message

@@ -14,7 +14,7 @@ from everlease.admin.binding import Binding
 from everlease.admin.convert import address_of, client_keys, octets_of, space_of
 from everlease.admin.freeing import Freeing
 from everlease.admin.listing import Found, Listing
-from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
+from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, slices, write_token
 from everlease.admin.streams import streamed
 from everlease.admin.watching import Watching
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
@@ -41,8 +41,9 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
         scan = self._listing.scan(request.space, request.subnet, read_token(request.page_token, filters))
         found = await self._listing.page(scan, size, self._listing.matcher(request))
         answer = pb.ListLeasesResponse(revision=scan.revision)
-        async for each in breathing(found):
-            self._listing.tell(answer.leases.add(), scan.space, each)
+        async for part in slices(found):
+            for each in part:
+                self._listing.tell(answer.leases.add(), scan.space, each)
         if not scan.ended:
             answer.next_page_token = write_token(Token(scan.revision, scan.after, filters))
         return answer
@@ -63,17 +64,20 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
             raise invalid("key", "say which lease: an address or a client")
         if not found:
             raise not_found(missing)
-        return self._listing.message(space, max(found, key=lambda each: each[1].expires_at))
+        answer = pb.Lease()
+        self._listing.tell(answer, space, max(found, key=lambda each: each[1].expires_at))
+        return answer
 
     async def _of_client(self, space: str, octets: bytes) -> list[Found]:
         """The records that this node's view names for a client; etcd has the last word on each."""
         await_view(self._rooms)
         config, view = self._rooms.configuration.current, self._rooms.view
         keys = client_keys(octets)
+        words = {key.hex() for key in keys}
         addresses: set[int] = set()
         async for number in breathing(list(config.subnets) if config else []):
             addresses.update(address for key in keys if (address := view.address_of(space, number, key)))
-        return [each for each in await self._listing.records(space, sorted(addresses)) if each[1].client in keys]
+        return [each for each in await self._listing.records(space, sorted(addresses)) if each[1].client in words]
 
     @answered
     async def AddLease(self, request: pb.AddLeaseRequest, context: grpc.aio.ServicerContext) -> pb.Lease:

@@ -12,15 +12,23 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from everlease.admin.convert import address_of, client_keys, lease_state, octets_of, space_of, tell_lease
+from everlease.admin.convert import (
+    address_of,
+    client_keys,
+    dotted,
+    lease_state,
+    octets_of,
+    space_of,
+    tell_lease,
+)
 from everlease.admin.pace import Pace
-from everlease.admin.pages import Token, breathing
+from everlease.admin.pages import Token, slices
 from everlease.core.lifecycle import Lease
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.keys import ADDRESSES, parse_address
-from everlease.store.records import BadRecord, decode_lease
+from everlease.store.records import BadRecord, LeaseRecord, decode_record, record_of
 
 NARROW: Final = 4096
 """Addresses of a range where there are leases: a /20."""
@@ -34,10 +42,10 @@ BATCH: Final = 250
 DEADLINE: Final = 5.0
 _FEW: Final = 32
 
-Found = tuple[int, Lease, int]
+Found = tuple[int, LeaseRecord, int]
 """Address, record, etcd's mod revision of it."""
 
-Matches = Callable[[Lease], bool]
+Matches = Callable[[LeaseRecord], bool]
 
 
 @dataclass(slots=True)
@@ -75,7 +83,7 @@ class Listing:
             last = known.prefix | (0xFFFFFFFF >> known.length)
         return Scan(space, token.after if token else first - 1, last, token.revision if token else 0)
 
-    async def page(self, scan: Scan, size: int, matches: Matches) -> list[Found]:
+    async def page(self, scan: Scan, size: int, matches: Matches | None) -> list[Found]:
         """The next matches, `size` at most; fewer, or none, with more to come if `scan` has not ended."""
         scan.found = []
         for _ in range(RANGES):
@@ -84,7 +92,7 @@ class Listing:
             await self._read(scan, size, matches)
         return scan.found
 
-    async def _read(self, scan: Scan, size: int, matches: Matches) -> None:
+    async def _read(self, scan: Scan, size: int, matches: Matches | None) -> None:
         """One range: its matches join `scan.found`, and the next one is chosen by how much was there."""
         last = min(scan.after + scan.width, scan.last)
         start, end = self._rooms.keys.lease_range(scan.space, scan.after + 1, last)
@@ -92,21 +100,13 @@ class Listing:
         await self._pace.turn()
         page = await self._rooms.store.get_range(start, end, revision=scan.revision, limit=limit, deadline=DEADLINE)
         scan.revision = scan.revision or page.revision
-        records = page.records
-        self._pace.read(len(records))
-        async for record in breathing(records):
-            address = address_of_key(record.key)
-            if address is None:
-                continue
-            scan.after = address
-            lease = read(record)
-            if lease is not None and matches(lease):
-                scan.found.append((address, lease, record.revision))
-                if len(scan.found) >= size:
-                    return
+        self._pace.read(len(page.records))
+        async for part in slices(page.records):
+            if _sift(scan, part, size, matches):
+                return
         if not page.more:
             scan.after = last
-        scan.width = NARROW if len(records) >= _FEW else min(scan.width * 4, ADDRESSES)
+        scan.width = NARROW if len(page.records) >= _FEW else min(scan.width * 4, ADDRESSES)
 
     async def at(self, space: str, address: int) -> KeyValue:
         """An address's record as it is in etcd now; value None = there is none, as of `revision`."""
@@ -126,54 +126,69 @@ class Listing:
 
     # --- choosing -----------------------------------------------------------------------------------------------------
 
-    def matcher(self, request: pb.ListLeasesRequest | pb.WatchLeasesRequest) -> Matches:
-        """Whether a record is one of those that a request asks for. Raises Refusal."""
+    def matcher(self, request: pb.ListLeasesRequest | pb.WatchLeasesRequest) -> Matches | None:
+        """Whether a record is one of those that a request asks for; None = all are. Raises Refusal."""
         tests: list[Matches] = []
         if request.subnet:
-            tests.append(lambda lease: lease.subnet == request.subnet)
+            tests.append(lambda record: record.subnet == request.subnet)
         if request.client:
             octets = octets_of(request.client, "client")
-            keys = frozenset(client_keys(octets))
-            tests.append(lambda lease: lease.client in keys or lease.hardware == octets)
+            keys, hardware = frozenset(key.hex() for key in client_keys(octets)), octets.hex(":")
+            tests.append(lambda record: record.client in keys or record.hw == hardware)
         if isinstance(request, pb.ListLeasesRequest):
             tests += self._more_tests(request)
-        return lambda lease: all(test(lease) for test in tests)
+        return (lambda record: all(test(record) for test in tests)) if tests else None
 
     def _more_tests(self, request: pb.ListLeasesRequest) -> list[Matches]:
         tests: list[Matches] = []
         if request.state:
-            tests.append(lambda lease: self.state(lease) == request.state)
+            tests.append(lambda record: lease_state(record, *self._moment()) == request.state)
         if request.hostname:
             part = request.hostname.casefold()
-            tests.append(lambda lease: part in lease.hostname.casefold())
+            tests.append(lambda record: part in record.hostname.casefold())
         if request.relay:
-            relay = address_of(request.relay, "relay")
-            tests.append(lambda lease: lease.giaddr == relay)
+            relay = dotted(address_of(request.relay, "relay"))
+            tests.append(lambda record: record.giaddr == relay)
         if request.HasField("expire_before"):
             before = _seconds(request.expire_before)
-            tests.append(lambda lease: lease.expires_at < before)
+            tests.append(lambda record: record.expires_at < before)
         if request.HasField("expire_after"):
             after = _seconds(request.expire_after)
-            tests.append(lambda lease: lease.expires_at >= after)
+            tests.append(lambda record: record.expires_at >= after)
         return tests
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    def state(self, lease: Lease) -> pb.LeaseState:
-        """What a record means now."""
+    def _moment(self) -> tuple[float, int | None]:
+        """What a record's state depends on beside itself: cluster time, and grace as configured."""
         config = self._rooms.configuration.current
-        return lease_state(lease, self._rooms.clock.now(), config.cluster.grace if config else None)
-
-    def message(self, space: str, found: Found) -> pb.Lease:
-        """A record as the API tells it."""
-        message = pb.Lease()
-        self.tell(message, space, found)
-        return message
+        return self._rooms.clock.now(), config.cluster.grace if config else None
 
     def tell(self, message: pb.Lease, space: str, found: Found) -> None:
-        """The same, in its place."""
+        """Fill an empty message with a record as the API tells it."""
         tell_lease(message, space, *found)
-        message.state = self.state(found[1])
+        message.state = lease_state(found[1], *self._moment())
+
+    def message(self, space: str, address: int, lease: Lease, revision: int) -> pb.Lease:
+        """A lease that was decided on, as the API tells it."""
+        message = pb.Lease()
+        self.tell(message, space, (address, record_of(lease), revision))
+        return message
+
+
+def _sift(scan: Scan, records: Sequence[KeyValue], size: int, matches: Matches | None) -> bool:
+    """What matches joins `scan.found`; whether that is `size` now."""
+    for record in records:
+        address = address_of_key(record.key)
+        if address is None:
+            continue
+        scan.after = address
+        lease = read(record)
+        if lease is not None and (matches is None or matches(lease)):
+            scan.found.append((address, lease, record.revision))
+            if len(scan.found) >= size:
+                return True
+    return False
 
 
 def address_of_key(key: bytes) -> int | None:
@@ -181,10 +196,10 @@ def address_of_key(key: bytes) -> int | None:
     return parse_address(key.rpartition(b"/")[2])
 
 
-def read(record: KeyValue) -> Lease | None:
+def read(record: KeyValue) -> LeaseRecord | None:
     """None for a record that nobody can read: the view keeps its address out of use, and says so."""
     try:
-        return None if record.value is None else decode_lease(record.value)
+        return None if record.value is None else decode_record(record.value)
     except BadRecord:
         return None
 

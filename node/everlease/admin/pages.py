@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -73,6 +73,13 @@ def read_token(text: str, filters: int) -> Token | None:
 def write_token(token: Token) -> str:
     """The token as text."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(token)).decode()
+
+
+async def slices(rows: Sequence[T], size: int = SLICE) -> AsyncIterator[Sequence[T]]:
+    """The rows in pieces, with a turn of the loop after each."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+        await asyncio.sleep(0)
 
 
 async def breathing(rows: Iterable[T], size: int = SLICE) -> AsyncIterator[T]:

@@ -14,7 +14,7 @@ from typing import Final
 from everlease.admin.answers import await_view, invalid
 from everlease.admin.convert import dotted
 from everlease.admin.listing import Listing, Matches, address_of_key, read
-from everlease.admin.pages import SLICE, breathing
+from everlease.admin.pages import slices
 from everlease.admin.seats import Seats
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
 from everlease.runtime.rooms import Rooms
@@ -73,31 +73,33 @@ class Watching:
                 await asyncio.sleep(PACE)
 
     async def _snapshot(
-        self, request: pb.WatchLeasesRequest, matches: Matches
+        self, request: pb.WatchLeasesRequest, matches: Matches | None
     ) -> AsyncIterator[pb.WatchLeasesResponse]:
         """All that match, at one revision; the last message says so."""
         scan = self._listing.scan(request.space, request.subnet)
         while not scan.ended:
             found = await self._listing.page(scan, _PAGE, matches)
             message = pb.WatchLeasesResponse(revision=scan.revision, snapshot_continues=not scan.ended)
-            async for each in breathing(found):
-                event = message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2])
-                self._listing.tell(event.lease, scan.space, each)
+            async for part in slices(found):
+                for each in part:
+                    event = message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2])
+                    self._listing.tell(event.lease, scan.space, each)
             if found or scan.ended:
                 yield message
 
-    async def _message(self, space: str, portion: Portion, matches: Matches) -> pb.WatchLeasesResponse:
+    async def _message(self, space: str, portion: Portion, matches: Matches | None) -> pb.WatchLeasesResponse:
         message = pb.WatchLeasesResponse(revision=portion.revision)
-        async for event in breathing(portion.events, SLICE):
-            self._tell(message, space, event, matches)
+        async for part in slices(portion.events):
+            for event in part:
+                self._tell(message, space, event, matches)
         return message
 
-    def _tell(self, message: pb.WatchLeasesResponse, space: str, event: KeyValue, matches: Matches) -> None:
+    def _tell(self, message: pb.WatchLeasesResponse, space: str, event: KeyValue, matches: Matches | None) -> None:
         address = address_of_key(event.key)
         if address is None:
             return
         lease = read(event)
-        if lease is not None and matches(lease):
+        if lease is not None and (matches is None or matches(lease)):
             told = message.events.add(type=pb.LEASE_EVENT_TYPE_PUT, revision=event.revision)
             self._listing.tell(told.lease, space, (address, lease, event.revision))
         elif event.value is None:

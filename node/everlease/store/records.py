@@ -66,7 +66,8 @@ class Presence(msgspec.Struct, omit_defaults=True):
     clock: its wall clock, seconds UTC;
     view, config: revisions that it has; links: labels that it serves, with the node's addresses (server identifiers);
     relays: giaddrs heard in the last ten minutes, bounded; dotted text. restored: until when, in cluster time, it lives
-    a rollback of the store down (0 = it knows of none): a node that starts meanwhile learns of it here.
+    a rollback of the store down (0 = it knows of none): a node that starts meanwhile learns of it here. ahead:
+    digest of the document that is coming, once this node has looked at it.
     """
 
     boot: str
@@ -83,6 +84,7 @@ class Presence(msgspec.Struct, omit_defaults=True):
     version: str = ""
     period: float = 0.5
     reason: str = ""
+    ahead: str = ""
 
 
 class Current(msgspec.Struct, omit_defaults=True):
@@ -161,25 +163,39 @@ def _four(text: str) -> list[str]:
     return parts
 
 
+def record_of(lease: Lease) -> LeaseRecord:
+    """A lease as it is written."""
+    return LeaseRecord(
+        lease.client.hex(),
+        lease.hardware.hex(":"),
+        STATE_NAMES[lease.state],
+        lease.granted_at,
+        lease.expires_at,
+        lease.valid,
+        lease.subnet,
+        lease.hostname,
+        lease.relay.hex() if lease.relay else "",
+        dotted(lease.giaddr) if lease.giaddr else "",
+        lease.nonce,
+        lease.node,
+        lease.config,
+    )
+
+
 def encode_lease(lease: Lease) -> bytes:
     """The value of an address's key."""
-    return _encode(
-        LeaseRecord(
-            lease.client.hex(),
-            lease.hardware.hex(":"),
-            STATE_NAMES[lease.state],
-            lease.granted_at,
-            lease.expires_at,
-            lease.valid,
-            lease.subnet,
-            lease.hostname,
-            lease.relay.hex() if lease.relay else "",
-            dotted(lease.giaddr) if lease.giaddr else "",
-            lease.nonce,
-            lease.node,
-            lease.config,
-        )
-    )
+    return _encode(record_of(lease))
+
+
+def decode_record(value: bytes) -> LeaseRecord:
+    """A lease as it is written, for those who show many: a sixth of `decode_lease`'s time. Raises BadRecord."""
+    try:
+        record = _decode_lease(value)
+    except msgspec.MsgspecError as bad:
+        raise BadRecord(f"not a lease record: {bad}") from bad
+    if record.state not in _STATES:
+        raise BadRecord(f"not a lease record: state {record.state!r}")
+    return record
 
 
 def decode_lease(value: bytes) -> Lease:
