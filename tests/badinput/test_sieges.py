@@ -111,7 +111,7 @@ def test_row_33_a_client_that_declines_all_it_gets_takes_no_more_than_its_rate(b
     ends = besieged.ends(
         lambda: [link.send(replace(storm, options={**storm.options, 50: a.to_bytes(4, "big")})) for a in addresses]
     )
-    assert set(ends) <= {"rate_limit", "no_binding"}
+    assert set(ends) <= {"rate_limit", "no_binding", "decline_rate"}
     assert besieged.node.metric("everlease_view_leases", state="declined") == declined + 3
     besieged.serve_somebody()
 

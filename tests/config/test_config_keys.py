@@ -105,6 +105,9 @@ def test_every_cluster_setting(key: str, value: str, name: str, expected: object
 
 def test_limits() -> None:
     assert compiled(limits={"packets-per-client": "120/min"}).limits == Limits(2.0)
+    assert compiled(limits={"declined-share": "10%", "packets-per-link": "5/s"}).limits == Limits(
+        packets_per_link=5.0, declined_share=0.1
+    )
 
 
 @pytest.mark.parametrize(

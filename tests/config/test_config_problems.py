@@ -95,6 +95,7 @@ SUBNET = "subnets: [{id: 1, prefix: 10.1.0.0/24, %s}]"
         ("cluster: {store-quota: big}", "cluster.store-quota", "write one like 8GB"),
         ("cluster: {on-quorum-loss: extend}", "cluster.on-quorum-loss", "extend-known or strict"),
         ("limits: {packets-per-client: many}", "limits.packets-per-client", "write one like 10/s"),
+        ("limits: {declined-share: 101%}", "limits.declined-share", "write one like 25%"),
         (SUBNET % "space: Tenant", "subnets[0].space", "must match"),
         (SUBNET % "labels: {a: [1]}", "subnets[0].labels.a", "write text"),
         (SUBNET % "labels: {'': x}", "subnets[0].labels.", "at least one character"),

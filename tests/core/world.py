@@ -12,7 +12,7 @@ from typing import Any
 
 from everlease.core.actions import CHECK, GRANT, Action, Change, Commit, Drop, Held, Reply
 from everlease.core.answering import owned_mask, rendezvous
-from everlease.core.lifecycle import BOUND, OFFERED, RELEASED, Lease, Row, is_reusable
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Lease, Row, is_reusable
 from everlease.core.model import (
     ClientClass,
     ClusterSettings,
@@ -226,6 +226,9 @@ class Sight:
 
     def reserved(self, space: str, block: int) -> int:
         return sum(1 << (a & 255) for home, a in self.made if home == space and a >> 8 == block)
+
+    def declined(self, subnet: int) -> int:
+        return sum(row.subnet == subnet and row.state == DECLINED for row in self.rows.values())
 
     def used(self, subnet: int) -> int:
         margin = self.config.cluster.clock_margin

@@ -65,7 +65,7 @@ def compile_document(
         mod_revision=mod_revision,
         parameters=top,
         cluster=ClusterSettings(**document.cluster.model_dump()),
-        limits=Limits(document.limits.packets_per_client),
+        limits=Limits(**document.limits.model_dump()),
         classes=_classes(document, compiler, top),
         option_names=compiler.options.names,
         option_types=compiler.options.types,

@@ -59,6 +59,9 @@ Rate: TypeAlias = Annotated[
         _text("a rate like 10/s or 90/min", r"^\d+(\.\d+)?\s*(/\s*(s|sec|second|m|min|minute|h|hour))?$"),
     ),
 ]
+Share: TypeAlias = Annotated[
+    float, *_field(values.share, {"type": "number", "minimum": 0, "maximum": 1}, _text("like 25%", r"^\d+(\.\d+)?%$"))
+]
 Address: TypeAlias = Annotated[int, *_field(values.address, _text("an IPv4 address", rf"^{_ADDRESS}$"))]
 Prefix: TypeAlias = Annotated[
     tuple[int, int], *_field(values.prefix, _text("a prefix like 10.77.0.0/16", rf"^{_ADDRESS}{_LENGTH}$"))

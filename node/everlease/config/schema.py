@@ -26,6 +26,7 @@ from everlease.config.fields import (
     Quota,
     Range,
     Rate,
+    Share,
     State,
     Switch,
     Unknown,
@@ -167,7 +168,13 @@ class Cluster(Level):
 class Limits(Level):
     """What an outsider may ask of the cluster."""
 
-    packets_per_client: Rate = 10.0
+    packets_per_client: Rate = Field(default=10.0, description="what one client, by its hardware address, may send")
+    packets_per_circuit: Rate = Field(default=0.0, description="of one circuit of a relay, or of a relay without them")
+    packets_per_link: Rate = Field(default=0.0, description="of one link of a node")
+    declines_per_client: Rate = Field(default=6 / 60, description="DECLINEs; a minute's worth at once")
+    declines_per_circuit: Rate = Field(default=1.0, description="DECLINEs by circuit, or by link without a relay")
+    releases_per_circuit: Rate = Field(default=0.0, description="RELEASEs by circuit, or by link without a relay")
+    declined_share: Share = Field(default=0.25, description="of a subnet's dynamic addresses, on probation at a time")
 
 
 class Document(Branch):

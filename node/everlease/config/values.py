@@ -28,6 +28,7 @@ _SIZES: Final = (
 )
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?(?:iB|B)?)", re.ASCII | re.IGNORECASE)
 _RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:/\s*(s|sec|second|m|min|minute|h|hour))?", re.ASCII)
+_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)(%?)", re.ASCII)
 _HOST: Final = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I
 )
@@ -93,6 +94,15 @@ def rate(value: object) -> float:
     if match is None:
         raise ValueError(f"{shown(value)} is not a rate; write one like 10/s or 90/min, or off")
     return float(match[1]) / {"s": 1, "m": 60, "h": 3600}[(match[2] or "s")[0]]
+
+
+def share(value: object) -> float:
+    """A part of a whole: 25% or 0.25."""
+    match = _SHARE.fullmatch(str(value)) if isinstance(value, str | int | float) and value is not True else None
+    part = float(match[1]) / (100 if match[2] else 1) if match else 2.0
+    if part > 1:
+        raise ValueError(f"{shown(value)} is not a share; write one like 25%")
+    return part
 
 
 def address(value: object) -> int:

@@ -186,9 +186,15 @@ class ClusterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token bucket per client, in packets per second; 0 = no limit."""
+    """What an outsider may do. Rates: per second, 0 = no limit; declined_share: of a subnet's dynamic addresses."""
 
     packets_per_client: float = 10.0
+    packets_per_circuit: float = 0.0
+    packets_per_link: float = 0.0
+    declines_per_client: float = 6 / 60
+    declines_per_circuit: float = 1.0
+    releases_per_circuit: float = 0.0
+    declined_share: float = 0.25
 
 
 @dataclass(slots=True)

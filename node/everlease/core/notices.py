@@ -12,7 +12,8 @@ from everlease.core import changes
 from everlease.core.actions import Action, Change, Commit, Drop, Reply
 from everlease.core.bodies import INFORM_ACK, PARAMETER_REQUEST_LIST, body_of
 from everlease.core.lifecycle import BOUND, DECLINED, RELEASED, is_active
-from everlease.core.model import DISABLED
+from everlease.core.model import DISABLED, Subnet
+from everlease.core.plan import plan_of
 from everlease.core.policy import policy_of
 from everlease.core.query import TAKEN, Query, availability, holds, pool_at
 from everlease.core.replies import Terms, destination, render, server_identifier
@@ -32,9 +33,18 @@ def decline(query: Query) -> Action:
         return Drop("done", query.operation)
     if not is_active(row, query.situation.now):
         return Drop("no_binding", query.operation)
+    if _is_parked(query, subnet):
+        return Drop("probation_full", query.operation)
     policy = policy_of(query, subnet, pool_at(subnet, address), query.reservation(subnet)).policy
     change = changes.decline(query, subnet, address, row, policy.decline_probation)
     return Commit(change, None, query.operation)
+
+
+def _is_parked(query: Query, subnet: Subnet) -> bool:
+    """Whether so much of a subnet is on probation that another address would rather be an attack than bad luck."""
+    config = query.situation.config
+    most = max(config.limits.declined_share * plan_of(config, subnet).size, 1.0)
+    return query.situation.view.declined(subnet.id) + 1 > most
 
 
 def found_in_use(query: Query, address: int) -> Change | None:

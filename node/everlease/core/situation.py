@@ -47,6 +47,9 @@ class View(Protocol):
     def used(self, subnet: int) -> int:
         """How many addresses of a subnet are not free, kept up to date row by row."""
 
+    def declined(self, subnet: int) -> int:
+        """How many addresses of a subnet are on probation, in the same way."""
+
 
 class Offers(Protocol):
     """Offers held in memory by this node (`runtime.offers`), bounded; the time is the caller's."""

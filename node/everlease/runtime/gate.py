@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from everlease.core.model import Limits
+from everlease.errors import WireError
+from everlease.runtime.buckets import Buckets
 from everlease.runtime.lifeline import DRAINING, Lifeline
 from everlease.runtime.sockets import Datagram
+from everlease.wire import relay4, v4
+from everlease.wire.v4 import Packet
 
 STALE: Final = 2.0
 """Seconds in the socket's queue after which the client has asked again, or is about to (udhcpc after 3 s)."""
@@ -31,24 +36,44 @@ _NOBODY = bytes(16)
 BEHIND: Final = 10.0
 """Seconds after a moment of being behind in which a client's retransmission says nothing about other nodes."""
 
-CLIENTS: Final = 32_768
-"""Clients whose rate is remembered, twice: a young and an old generation."""
+MINUTE: Final = 60.0
+"""Seconds of notices that a bucket holds: who declines three addresses in a row is unlucky, not wicked."""
+
+PORTS: Final = 8_192
+"""Circuits that are remembered, twice: an entry takes half a kilobyte where relays write long names."""
+
+_NOTICES: Final = (v4.DECLINE, v4.RELEASE)
+_RELAY_INFORMATION, _CIRCUIT_ID = 82, 1
 
 
 class Gate:
-    """Asked once per packet, before it is parsed.
+    """Asked for each packet: before it is parsed, and again when it was.
 
-    queue: how many changes wait; rate: packets per second and client, 0 = any; closed: nobody gets in any more.
+    queue: how many changes wait; closed: nobody gets in any more.
     """
 
     def __init__(self, lifeline: Lifeline) -> None:
         self._lifeline = lifeline
-        self.rate = 10.0
         self.queue = 0
         self.closed = False
         self._behind_until = 0.0
-        self._young: dict[bytes, tuple[float, float]] = {}
-        self._old: dict[bytes, tuple[float, float]] = {}
+        self._clients = Buckets()
+        self._circuits = Buckets(most=PORTS)
+        self._links = Buckets(most=PORTS)
+        self._decliners = Buckets(seconds=MINUTE)
+        self._declines = Buckets(seconds=MINUTE, most=PORTS)
+        self._releases = Buckets(seconds=MINUTE, most=PORTS)
+        self.limit(Limits())
+
+    def limit(self, limits: Limits) -> None:
+        """As the configuration in force says."""
+        self._clients.limit(limits.packets_per_client)
+        self._circuits.limit(limits.packets_per_circuit)
+        self._links.limit(limits.packets_per_link)
+        self._decliners.limit(limits.declines_per_client)
+        self._declines.limit(limits.declines_per_circuit)
+        self._releases.limit(limits.releases_per_circuit)
+        self._weighs_all = bool(limits.packets_per_circuit or limits.packets_per_link)
 
     def refuses(self, datagram: Datagram, now: float) -> str:
         """Why the packet is dropped unread, "" = it is not. now: CLOCK_BOOTTIME."""
@@ -65,21 +90,41 @@ class Gate:
                 return "overload"
         return "" if self._allows(datagram.data[_CHADDR], now) else "rate_limit"
 
+    def refuses_message(self, packet: Packet, link: str, now: float) -> str:
+        """Why a packet is dropped that was read, "" = it is not. link: its label, "" for a relay's socket."""
+        kind = packet.message_type
+        if not (self._weighs_all or kind in _NOTICES):
+            return ""
+        if link and not self._links.allows(link, now):
+            return "link_rate"
+        circuit = _circuit_of(packet, link)
+        if packet.giaddr and not self._circuits.allows(circuit, now):
+            return "circuit_rate"
+        if kind == v4.DECLINE:
+            allowed = self._decliners.allows(packet.chaddr, now) and self._declines.allows(circuit, now)
+            return "" if allowed else "decline_rate"
+        return "release_rate" if kind == v4.RELEASE and not self._releases.allows(circuit, now) else ""
+
     def was_behind(self, now: float) -> bool:
         """Whether this node could not keep up a moment ago; the others, who hear the same, hardly could either."""
         return now < self._behind_until
 
     def _allows(self, hardware: bytes, now: float) -> bool:
-        """One token of the client's bucket, which holds a second's worth."""
-        rate = self.rate
-        if not rate or hardware == _NOBODY:
-            return True
-        tokens, at = self._young.get(hardware) or self._old.get(hardware) or (rate, now)
-        tokens = min(tokens + (now - at) * rate, max(rate, 1.0))
-        if len(self._young) >= CLIENTS:
-            self._young, self._old = {}, self._young
-        self._young[hardware] = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens >= 1
+        return hardware == _NOBODY or self._clients.allows(hardware, now)
+
+
+def _circuit_of(packet: Packet, link: str) -> tuple[int, bytes] | str:
+    """Where on a network a client is plugged in: a relay's circuit, or the link. What a client itself says is no word.
+
+    A circuit is a relay's (giaddr) and its name for it; b"" where it gives none.
+    """
+    if not packet.giaddr:
+        return link
+    try:
+        circuit = relay4.parse(packet.options.get(_RELAY_INFORMATION, b"")).get(_CIRCUIT_ID, b"")
+    except WireError:
+        circuit = b""
+    return packet.giaddr, circuit
 
 
 def _is_shed(data: bytes, age: float) -> bool:

@@ -100,10 +100,12 @@ def _keep(wanted: int) -> None:
     """Of this thread's permitted capabilities only these, and all of them in effect; none is inherited."""
     header, sets = _Header(_VERSION_3, 0), (_Sets * 2)()
     _call(_libc.capget, ctypes.byref(header), sets)
+    before = bytes(sets)
     for word, each in enumerate(sets):
         each.permitted &= wanted >> 32 * word & 0xFFFFFFFF
         each.effective, each.inheritable = each.permitted, 0
-    _call(_libc.capset, ctypes.byref(header), sets)
+    if bytes(sets) != before:
+        _call(_libc.capset, ctypes.byref(header), sets)
 
 
 def _prctl(option: int, argument: int) -> None:

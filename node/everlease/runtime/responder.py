@@ -90,6 +90,8 @@ class Responder:
         except WireError as error:
             return error.reason
         relay, link = packet.giaddr, endpoint.label or ""
+        if refusal := self.gate.refuses_message(packet, link, now):
+            return refusal
         if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
             self._membership.hear_relay(relay, now)
         # What came to this node alone (a renewal) says nothing of what the others heard.

@@ -78,7 +78,7 @@ class Settlement:
         rooms.view.configure(config.cluster.clock_margin, config.cluster.grace)
         rooms.lifeline.extends = config.cluster.on_quorum_loss == "extend-known"
         rooms.membership.remember = longest_lifetime(config)
-        self._gate.rate = config.limits.packets_per_client
+        self._gate.limit(config.limits)
 
     def _on_fence(self, found: Sequence[KeyValue]) -> None:
         """A batch was refused as a whole: what the store says instead is news, maybe faster than the watch."""

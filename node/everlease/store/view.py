@@ -16,7 +16,7 @@ from everlease.core.model import Reservation
 from everlease.store.api import KeyValue, Result
 from everlease.store.ghosts import Ghosts
 from everlease.store.keys import CONFIG, DRAINS, LEASES, NODES, RESERVATIONS, Keys, parse_address
-from everlease.store.leases import LeaseTable, Usage
+from everlease.store.leases import DECLINE, LeaseTable, Usage
 from everlease.store.records import (
     UNREADABLE,
     BadRecord,
@@ -147,6 +147,10 @@ class View:
     def used(self, subnet: int) -> int:
         """How many addresses of a subnet are not free."""
         return self.usage.used(subnet)
+
+    def declined(self, subnet: int) -> int:
+        """How many addresses of a subnet are on probation."""
+        return self.usage.of(subnet)[DECLINE]
 
     # --- what others read ------------------------------------------------------------------------------------------
 
