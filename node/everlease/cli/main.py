@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "explain": "What would this client get, from whom, and why?",
     "probe": "Ask as a client, and show every server that answers.",
     "audit": "Who changed what, as it happens.",
+    "doctor": "Inspect machine, etcd and cluster, and say what to change.",
 }
 """What `--help` says of each, in its order; the module `everlease.cli.NAME` has its `app`."""
 
