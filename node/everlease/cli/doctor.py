@@ -12,9 +12,6 @@ from everlease.cli.connect import Output, cause_of, with_server
 from everlease.cli.output import Column, Format, plain, show
 from everlease.client import Client, Unreachable
 from everlease.doctor import BAD, OK, WARN, Finding, cluster, machine, store
-from everlease.store.channel import Credentials
-from everlease.store.etcd import EtcdStore
-from everlease.store.maintenance import Maintenance
 
 app = typer.Typer(add_completion=False)
 
@@ -56,7 +53,7 @@ def doctor(
         found += cluster.judge(status)
         endpoints = endpoints or [member.endpoint for member in status.members]
     if endpoints:
-        found += asyncio.run(_examine_store(endpoints, Credentials(etcd_ca, etcd_cert, etcd_key)))
+        found += asyncio.run(store.examine(endpoints, (etcd_ca, etcd_cert, etcd_key)))
     else:
         found.append(Finding("etcd", "answers", WARN, "was not looked at", "name it: --etcd URL[,URL...]"))
     show([_row(finding) for finding in found], COLUMNS, output, "nothing was found")
@@ -66,13 +63,3 @@ def doctor(
 
 def _row(finding: Finding) -> dict[str, Any]:
     return {name: getattr(finding, name) for name in ("level", "subject", "check", "seen", "advice")}
-
-
-async def _examine_store(endpoints: list[str], papers: Credentials) -> list[Finding]:
-    members = EtcdStore(endpoints, papers)
-    upkeep = Maintenance(members, papers)
-    try:
-        return await store.examine(members, upkeep)
-    finally:
-        upkeep.close()
-        await members.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from time import monotonic
 from typing import Final
@@ -16,6 +17,9 @@ from urllib.parse import urlsplit
 from everlease.doctor.findings import BAD, OK, WARN, Finding
 from everlease.errors import StoreError
 from everlease.store.api import DEFAULT_QUOTA, Store, Unavailable
+from everlease.store.channel import Credentials
+from everlease.store.etcd import EtcdStore
+from everlease.store.maintenance import Maintenance
 from everlease.store.txn import Leaf, single
 from everlease.store.upkeep import Disk, MemberStatus, Upkeep
 from everlease.store.versions import ADVICE, refusal, warnings
@@ -44,9 +48,16 @@ class Look:
     ids: frozenset[int]
 
 
-async def examine(store: Store, upkeep: Upkeep) -> list[Finding]:
-    """Everything about the etcd behind these endpoints."""
-    looks = await asyncio.gather(*(_look(store, upkeep, endpoint) for endpoint in store.rank()))
+async def examine(endpoints: Sequence[str], files: tuple[Path | None, Path | None, Path | None]) -> list[Finding]:
+    """Everything about the etcd behind these endpoints. files: CA, certificate, key. Raises ConfigError."""
+    papers = Credentials(*files)
+    store = EtcdStore(endpoints, papers)
+    upkeep = Maintenance(store, papers)
+    try:
+        looks = await asyncio.gather(*(_look(store, upkeep, endpoint) for endpoint in store.rank()))
+    finally:
+        upkeep.close()
+        await store.close()
     return judge(sorted(looks, key=lambda look: look.endpoint))
 
 
