@@ -22,7 +22,7 @@ from everlease.cli.main import app
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
 MAC = "02:00:5e:01:00:{:02x}"
-OFFLINE = frozenset({"quickstart", "node", "probe", "config validate", "config schema", "backup verify"})
+OFFLINE = frozenset({"quickstart", "node", "probe", "doctor", "config validate", "config schema", "backup verify"})
 """Those that ask no cluster: `tests/cli` and `tests/quickstart` have them."""
 
 STREAMING = frozenset({"lease watch", "audit watch"})
