@@ -9,6 +9,7 @@ import helm_python
 import pytest
 import yaml
 
+from checkout import ROOT
 from everlease import __version__
 from helm.chart import CHART, NAMESPACE, RELEASE, texts
 from helm.test_objects import CASES, NEWEST, OLDEST
@@ -42,8 +43,9 @@ def test_the_package_holds_what_the_chart_is_made_of_and_no_links(package: Path)
         members = {each.name: each for each in archive.getmembers()}
     assert all(each.isfile() for each in members.values())
     assert {"everlease/values.schema.json", "everlease/README.md", "everlease/templates/NOTES.txt"} <= set(members)
-    rules = {Path(name).name for name in members if name.startswith("everlease/files/prometheus/")}
-    assert {path.name for path in (CHART / "files" / "prometheus").glob("*.yaml")} <= rules
+    files = {name.removeprefix("everlease/files/") for name in members if name.startswith("everlease/files/")}
+    dashboards = {f"grafana/{path.name}" for path in (ROOT / "deploy" / "grafana").glob("*.json")}
+    assert files == {"prometheus/alerts.yaml", "prometheus/recording.yaml"} | dashboards
 
 
 @pytest.mark.parametrize("case", ["broadcast-most", "relay-most"])

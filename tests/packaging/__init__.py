@@ -1,1 +1,0 @@
-"""What people install: units, images, charts' companions; each checked by its own tool, and run."""
