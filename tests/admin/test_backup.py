@@ -15,7 +15,7 @@ from everlease.backup import lines
 from everlease.backup.verify import Contents, check
 from everlease.core.lifecycle import DECLINED, OFFERED, RELEASED, Lease
 from everlease.pb.admin.v1 import backup_service_pb2 as pb
-from everlease.pb.admin.v1 import backup_service_pb2_grpc
+from everlease.pb.admin.v1 import backup_service_pb2_grpc, cluster_service_pb2, cluster_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue, Unavailable
 from everlease.store.drains import Drains
@@ -274,11 +274,15 @@ async def test_reservations_meet_those_that_are_there(rooms: Rooms, stub: Stub, 
     ]
 
 
-async def test_a_recovery_can_be_ended_once(rooms: Rooms, stub: Stub) -> None:
+async def test_a_recovery_is_told_and_can_be_ended_once(rooms: Rooms, stub: Stub, channel: grpc.aio.Channel) -> None:
     answer = await restored(stub, a_file([(POOL, lease(1))]))
     current, _ = await rooms.configuration.documents.current()
     assert current is not None
     assert current.recover_until == answer.recover_until_time.seconds > NOW
+    rooms.configuration.recover_until = current.recover_until
+    cluster = cluster_service_pb2_grpc.ClusterServiceStub(channel)
+    status = await cluster.GetStatus(cluster_service_pb2.GetStatusRequest())
+    assert status.recover_until_time == answer.recover_until_time
     await stub.EndRecovery(pb.EndRecoveryRequest())
     current, _ = await rooms.configuration.documents.current()
     assert current is not None

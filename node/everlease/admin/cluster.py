@@ -64,7 +64,12 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
             keeper=rooms.condition.keeper,
             store_trouble=rooms.condition.trouble,
             store_quota_bytes=rooms.condition.quota,
+            recover_until_time=timestamp(self._recover_until()),
         )
+
+    def _recover_until(self) -> float:
+        until = max(self._rooms.configuration.recover_until, self._rooms.membership.restored)
+        return until if until > self._rooms.clock.now() else 0.0
 
     @answered
     async def DrainNode(self, request: pb.DrainNodeRequest, context: grpc.aio.ServicerContext) -> pb.DrainNodeResponse:

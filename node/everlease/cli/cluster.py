@@ -68,6 +68,7 @@ def status_row(status: ClusterStatus) -> dict[str, Any]:
         "keeper": status.keeper,
         "store_trouble": status.store_trouble,
         "quota_bytes": status.store_quota_bytes,
+        "recover_until": time_text(status.recover_until_time),
     }
 
 
@@ -126,6 +127,9 @@ def _picture(row: Mapping[str, Any]) -> Group:
         parts.insert(1, Text(f"The newest configuration was not loaded: {row['config_error']}", style="red"))
     if row["store_trouble"]:
         parts.insert(1, Text(f"The store: {row['store_trouble']}", style="red"))
+    if row["recover_until"]:
+        words = "an address without a live record goes only to a client that asks for that very address"
+        parts.insert(1, Text(f"Recovering until {row['recover_until']}: {words}", style="yellow"))
     for columns, rows in ((_NODES, row["nodes"]), (_MEMBERS, row["members"])):
         parts += [table_of(fitting(columns, rows), rows), Text()]
     del parts[-1]
