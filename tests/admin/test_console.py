@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+import structlog
 from google.protobuf.json_format import MessageToDict
 
 from admin.furnished import NOW, lease, neighbour, put_leases
@@ -191,6 +193,16 @@ async def test_each_look_notes_what_changed_and_samples_when_that_is_due(
     assert (await page("history"))[1]["samples"] == []  # the first is only compared with
 
 
+async def test_a_fault_in_a_look_is_told_and_the_page_goes_on(rooms: Rooms, console: Console, page: Any) -> None:
+    rooms.counters.durations["discover", "offer"].buckets.append(0)  # a histogram that cannot be
+    with structlog.testing.capture_logs() as lines:
+        console.start()
+        await asyncio.sleep(0.01)
+    assert [line["event"] for line in lines] == ["fault"]
+    assert (await page("status"))[0] == 200
+    await console.close()
+
+
 # --- the timeline -----------------------------------------------------------------------------------------------------
 
 CALM = Facts({"n1": NodeFacts("serving", "", True, frozenset({"office"}))}, {"a": True}, frozenset(), "n1", "", 3)
@@ -260,6 +272,9 @@ async def test_a_lease_is_found_by_its_address_and_by_its_client_as_the_admin_ap
     assert by_address["leases"][0]["hostname"] == "<script>alert(1)</script>"  # as it is: the page shows text
     assert (await page("lease?client=02:00:00:00:00:05"))[1] == by_address
     assert (await page("leases?client=02:00:00:00:00:05"))[1]["leases"] == by_address["leases"]
+    assert (await page("leases?hostname=alert"))[1]["leases"] == by_address["leases"]
+    assert (await page("leases?hostname=nobody"))[1]["leases"] == []
+    assert (await page("about"))[1]["spaces"] == ["default"]
     assert (await page("lease?address=10.77.16.6"))[1] == {"leases": []}
     assert (await page("lease?address=nonsense"))[0] == 400
 

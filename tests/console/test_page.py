@@ -105,6 +105,8 @@ def test_what_a_client_says_of_itself_is_text_and_never_markup(stage: Stage, bro
     opened(browser)
     browser.press("/", *"10.77.99.9", "Enter")
     browser.wait(lambda: browser.text(".lease h3") == "10.77.99.9", "the lease is shown")
+    browser.press("Escape", "/", *("\ue003" * 20), *"ONERROR", "Enter")
+    browser.wait(lambda: browser.text("#find-words") == "1 record", "the same by a part of its name")
     assert SCRIPT in browser.texts(".lease dd") and HOSTILE in browser.text("#subnets")
     assert browser.run("return document.title") == "Everlease"
     assert browser.run("return document.querySelectorAll('main img, main script, main b').length") == 0

@@ -17,6 +17,9 @@ from everlease.admin.subnets import SubnetService
 from everlease.pb.admin.v1 import cluster_service_pb2, lease_service_pb2, subnet_service_pb2
 from everlease.runtime.rooms import Rooms
 
+FOUND: Final = 100
+"""Leases of one page of a walk."""
+
 _NOT_FOUND: Final = 5
 
 
@@ -48,18 +51,18 @@ class Desk:
         answer: Message = await self._subnets.ListSubnets(request, self._within)
         return answer
 
-    async def leases(self, client: str, token: str) -> Message:
-        """ListLeasesResponse of all leases that a client has had: a walk through all of them, page by page."""
-        request = lease_service_pb2.ListLeasesRequest(client=client, page_size=100, page_token=token)
+    async def leases(self, space: str, client: str, hostname: str, token: str) -> Message:
+        """ListLeasesResponse of a client's leases, or of a host name's: a walk through a space, page by page."""
+        request = lease_service_pb2.ListLeasesRequest(
+            space=space, client=client, hostname=hostname, page_size=FOUND, page_token=token
+        )
         answer: Message = await self._leases.ListLeases(request, self._within)
         return answer
 
     async def lease(self, address: str, client: str) -> list[dict[str, Any]]:
         """The leases of an address, one for each address space; or the latest lease of a client."""
-        config = self._rooms.configuration.current
-        spaces = sorted({subnet.space for subnet in config.subnets.values()}) if config else ["default"]
         found = []
-        for space in spaces:
+        for space in self.spaces():
             key = {"address": address} if address else {"client": client}
             try:
                 request = lease_service_pb2.GetLeaseRequest(space=space, **key)
@@ -68,6 +71,11 @@ class Desk:
                 if refusal.code != _NOT_FOUND:
                     raise
         return found
+
+    def spaces(self) -> list[str]:
+        """Address spaces of the configuration in force."""
+        config = self._rooms.configuration.current
+        return sorted({subnet.space for subnet in config.subnets.values()}) if config else []
 
 
 def plain(message: Message) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from everlease import __version__
+from everlease import __version__, logs
 from everlease.admin.answers import Refusal
 from everlease.console.access import GUARDED, MayView, refusal
 from everlease.console.assets import GUARDS, Assets
@@ -71,6 +71,7 @@ class Console:
     def start(self) -> None:
         """Look each second until `close`. A fault in here is told, and costs the page, not the node."""
         self._looking = asyncio.get_running_loop().create_task(self._run(), name="console")
+        self._looking.add_done_callback(_tell_fault)
 
     async def close(self) -> None:
         """Look no more."""
@@ -121,7 +122,7 @@ class Console:
     async def _about(self, _query: Query, request: Request) -> Page:
         why = refusal(request, self._may_view)
         found = {"version": __version__, "node": self._rooms.name, "lease_search": not why, "why_not": why}
-        return _json({**found, "asks_token": why == GUARDED})
+        return _json({**found, "asks_token": why == GUARDED, "spaces": self._desk.spaces()})
 
     async def _status(self, _query: Query, _request: Request) -> Page:
         answer: Any = await self._desk.status()
@@ -165,8 +166,14 @@ class Console:
     async def _leases(self, query: Query, request: Request) -> Page:
         if why := refusal(request, self._may_view):
             return _failed(HTTPStatus.FORBIDDEN, why)
-        answer: Any = await self._desk.leases(query.get("client", ""), query.get("page_token", ""))
+        asked = (query.get(name, "") for name in ("space", "client", "hostname", "page_token"))
+        answer: Any = await self._desk.leases(*asked)
         return _stream({"next_page_token": answer.next_page_token}, "leases", map(plain, answer.leases))
+
+
+def _tell_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        logs.get().error("fault", message="the console looks no more", exc_info=fault)
 
 
 def _json(value: Any) -> Page:

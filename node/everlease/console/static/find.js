@@ -5,6 +5,7 @@ import { byId, fill, h, onDay, plural, seconds, span } from "./dom.js";
 
 const ADDRESS = /^\d{1,3}(\.\d{1,3}){3}$/;
 const HEX = /^[0-9a-f]{2}([:-]?[0-9a-f]{2})*$/i;
+const MOST = 100;  // found, when a part of a host name is looked for
 let stopper = null;
 
 export function allow(about) {
@@ -30,11 +31,10 @@ async function run(text) {
   fill(byId("found"));
   const query = text.trim();
   if (!query) return say("");
-  if (!ADDRESS.test(query) && !HEX.test(query)) return say("Write an IPv4 address, or octets in hexadecimal: a hardware address or a client identifier.");
   showToken(byId("token").value);
   say("Looking …");
   try {
-    await (ADDRESS.test(query) ? byAddress(query, signal) : byClient(query, signal));
+    await (ADDRESS.test(query) ? byAddress(query, signal) : HEX.test(query) ? byClient(query, signal) : walk({ hostname: query }, signal));
   } catch (error) {
     if (!signal.aborted) say(error instanceof Refused ? error.message : "This node does not answer.");
   }
@@ -47,18 +47,27 @@ async function byAddress(address, signal) {
 }
 
 async function byClient(client, signal) {
-  let { leases } = await get("lease", { client }, signal);
+  const { leases } = await get("lease", { client }, signal);
   show(leases);
   if (leases.length) return say(plural(leases.length, "record"));
-  // Known by another identifier, perhaps: then all records are looked through.
-  for (let token = "", first = true; first || token; first = false) {
-    say("Looking through all leases …  Escape stops.");
-    const page = await get("leases", { client, page_token: token }, signal);
-    leases = [...leases, ...page.leases];
-    token = page.next_page_token;
-    show(leases);
+  // Known by another identifier, perhaps, or a name that looks like one: then all records are looked through.
+  await walk({ client }, signal) || await walk({ hostname: client }, signal);
+}
+
+/** Look through all records, page by page; whether there was one. */
+async function walk(filter, signal) {
+  let leases = [];
+  for (const space of (await get("about", {}, signal)).spaces) {
+    for (let token = "", first = true; (first || token) && leases.length < MOST; first = false) {
+      say("Looking through all leases …  Escape stops.");
+      const page = await get("leases", { ...filter, space, page_token: token }, signal);
+      leases = [...leases, ...page.leases];
+      token = page.next_page_token;
+      show(leases);
+    }
   }
-  say(leases.length ? plural(leases.length, "record") : `${client} has no lease record.`);
+  say(leases.length ? `${plural(leases.length, "record")}${leases.length < MOST ? "" : ", and perhaps more"}` : "Nobody is found by that.");
+  return leases.length > 0;
 }
 
 function show(leases) {
