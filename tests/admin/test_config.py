@@ -131,6 +131,16 @@ async def test_a_lease_that_a_reservation_takes_over_is_no_orphan(rooms: Rooms, 
     assert answer.orphan_count == 0
 
 
+async def test_an_address_that_the_document_now_keeps_for_somebody_else_is_told(rooms: Rooms, stub) -> None:
+    await put_leases(rooms, [(0x0A4D1001, lease(1)), (0x0A4D1002, lease(2))])
+    kept = '      - {hw-address: "02:00:00:00:00:99", address: 10.77.16.1}\n'
+    document = OFFICE.replace("    reservations:\n", f"    reservations:\n{kept}")
+    answer = await stub.ApplyConfig(pb.ApplyConfigRequest(document=document, validate_only=True))
+    told = [(each.reason, each.count, list(each.examples)) for each in answer.orphaned_leases]
+    assert told == [("reserved for another client", 1, ["10.77.16.1"])]
+    assert list(answer.changes) == ["subnet 1: reservation hw-address 02:00:00:00:00:99 at 10.77.16.1 is new"]
+
+
 async def test_subnets_and_classes_that_come_and_go_are_named(stub) -> None:
     text = OFFICE.replace("  - {name: phones,", "  - {name: handsets,").replace("id: 2\n", "id: 3\n")
     answer = await stub.ApplyConfig(pb.ApplyConfigRequest(document=text, validate_only=True))

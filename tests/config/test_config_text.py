@@ -129,3 +129,27 @@ def test_the_parser_without_c_reads_the_same(monkeypatch: pytest.MonkeyPatch) ->
     fast = text.read(document)
     monkeypatch.setattr(text, "_Loader", yaml.SafeLoader)
     assert text.read(document) == fast
+
+
+def test_a_merge_key_takes_over_what_the_mapping_does_not_say_itself() -> None:
+    document = """\
+x: &a {p: 1, q: 1}
+y: &b {q: 2, r: 2}
+z: {<<: [*a, *b], p: 0}
+w: {<<: *b}
+"""
+    tree, twice = text.read(document)
+    assert (tree["z"], tree["w"], twice) == ({"p": 0, "q": 1, "r": 2}, {"q": 2, "r": 2}, [])
+    assert text.locate(tree, ("z", "r")) == (2, 14)
+
+
+def test_a_merge_key_is_a_plain_word_and_names_a_mapping() -> None:
+    assert text.read('{"<<": {"a": 1}}')[0] == {"<<": {"a": 1}}
+    assert "write <<: *name" in refusal("a: {<<: 1}")
+    assert "write <<: *name" in refusal("a: &x 1\nb: {<<: [*x]}")
+
+
+def test_merges_of_merges_do_not_grow_without_bounds() -> None:
+    lines = ["a0: &a0 {x: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"]
+    lines += [f"a{n}: &a{n} {{y{n}: {{<<: *a{n - 1}}}, z{n}: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 10)]
+    assert "counting what aliases repeat" in refusal("\n".join(lines))

@@ -18,6 +18,7 @@ from everlease.admin.made import Guarded, guarded
 from everlease.admin.managed import Verdict, judge, refusal
 from everlease.admin.orphans import Orphans, orphans
 from everlease.config.aside import compile_aside, retire, run
+from everlease.config.chores import edited, text_diff
 from everlease.config.diff import changes
 from everlease.config.problems import InvalidDocument, Problem
 from everlease.core.model import Config
@@ -33,6 +34,14 @@ DETAIL_BYTES: Final = 4096
 
 LONGEST_WORDS: Final = 500
 """Characters of an author and of a comment."""
+
+LARGE: Final = 200_000
+"""Characters of a document that nodes compile before it is in force: smaller ones take half a second."""
+
+PATIENCE: Final = 45.0
+"""Seconds for the slowest node to do so; then it is put in force all the same."""
+
+_PERIOD: Final = 0.1
 
 ATTEMPTS: Final = 3
 """Reservations may be made while a document is compared with them."""
@@ -72,7 +81,7 @@ class Outcome:
 
 
 class Applying:
-    """Takes one document at a time: compiling takes a process of its own."""
+    """Takes one document at a time: whatever is done with one takes a process of its own."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
@@ -82,6 +91,16 @@ class Applying:
         """The document compiled. Raises InvalidDocument."""
         async with self._compiling:
             return await compile_aside(document)
+
+    async def text_diff(self, old: str, new: str, names: tuple[str, str]) -> str:
+        """A unified diff of two documents. Raises ConfigError."""
+        async with self._compiling:
+            return await text_diff(old, new, names)
+
+    async def edited(self, text: str, subnet: int, pool: int, state: str) -> str:
+        """A document with another state of a subnet, or of its pool. Raises ConfigError with the reason if not."""
+        async with self._compiling:
+            return await edited(text, subnet, pool, state)
 
     async def text(self, of: Current) -> str:
         """The document of a revision. Raises Refusal."""
@@ -155,6 +174,7 @@ class Applying:
             await asyncio.sleep(0)
 
     async def _publish(self, wish: Wish, expected: int, config: Config) -> Current:
+        await self._foretell(wish, expected)
         for _ in range(ATTEMPTS):
             made = await guarded(self._rooms, config)
             made.check()
@@ -164,6 +184,24 @@ class Applying:
                 if other.revision != expected:
                     raise conflict(other.revision) from other
         raise Refusal(Code.ABORTED, "reservations are being made without a pause; nothing was changed: try again")
+
+    async def _foretell(self, wish: Wish, expected: int) -> None:
+        """Let every node that serves compile a large document before it is in force: then none of them pauses."""
+        if len(wish.document) < LARGE:
+            return
+        rooms = self._rooms
+        try:
+            coming = await rooms.configuration.documents.lay_down(wish.document, expected)
+        except Conflict as other:
+            raise conflict(other.revision) from other
+        for _ in range(int(PATIENCE / _PERIOD)):
+            others = [peer.presence.ahead for name, peer in rooms.view.nodes.items() if self._waited_for(name)]
+            if all(done == coming.digest for done in (rooms.configuration.ahead.done, *others)):
+                return
+            await asyncio.sleep(_PERIOD)
+
+    def _waited_for(self, name: str) -> bool:
+        return name != self._rooms.name and name in self._rooms.membership.eligible
 
     async def _put(self, wish: Wish, expected: int, made: Guarded) -> Current:
         rooms = self._rooms

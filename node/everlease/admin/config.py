@@ -16,7 +16,6 @@ from everlease.admin.auth import author_of
 from everlease.admin.convert import timestamp
 from everlease.admin.pages import Token, filters_of, read_token, size_of, write_token
 from everlease.config.aside import retire, run
-from everlease.config.chores import text_diff
 from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
 from everlease.errors import ConfigError
@@ -131,7 +130,7 @@ class ConfigService(config_service_pb2_grpc.ConfigServiceServicer):
         new = request.document if end is None else await self._applying.text(end)
         names = (f"revision {start.revision}", f"revision {end.revision}" if end else "document")
         answer = pb.DiffConfigsResponse(from_revision=start.revision, to_revision=end.revision if end else 0)
-        answer.text_diff = await text_diff(old, new, names)
+        answer.text_diff = await self._applying.text_diff(old, new, names)
         lines, answer.change_count = await self._meaning(start, old, end, new)
         answer.changes.extend(lines)
         return answer

@@ -123,6 +123,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         """One."""
         if request.reservation.name:
             raise invalid("reservation.name", "follows from the address, or from subnet and identifier")
+        await self._reserving.settled()
         draft = self._reserving.draft(request.reservation, author_of(context, request.author))
         if request.validate_only:
             if await self._reserving.read(draft.space, draft.word) is not None:
@@ -139,6 +140,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
     ) -> pb.Reservation:
         """What is kept, or for whom."""
         space, word = parse_name(request.reservation.name)
+        await self._reserving.settled()
         known = await self._known(space, word, request.etag)
         before = of_record(space, word, _decoded(known), known.revision)
         wanted = _merged(before, request)
@@ -172,7 +174,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         """Each by itself, many in a transaction."""
         if len(request.reservations) > MOST:
             raise invalid("reservations", f"{len(request.reservations)} at once; at most {MOST}")
-        self._reserving.config()
+        await self._reserving.settled()
         answer = pb.BatchCreateReservationsResponse()
         drafts: list[tuple[int, Draft]] = []
         author = author_of(context, request.author)

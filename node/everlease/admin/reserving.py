@@ -15,7 +15,7 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest
 from msgspec.structs import replace
 
-from everlease.admin.answers import Refusal, await_view, invalid, unready
+from everlease.admin.answers import Refusal, config_of, invalid
 from everlease.admin.convert import address_of, dotted, space_of
 from everlease.admin.made import clash, same_kinds
 from everlease.admin.reservation_messages import identity_of, name_of, parameters_of, word_of, written_of
@@ -38,6 +38,12 @@ STEP: Final = 8
 """Reservations checked between two turns of the loop: at 60 to 100 us each, below a millisecond."""
 
 LONGEST_AUTHOR: Final = 200
+
+NOTICED: Final = 0.5
+LOADED: Final = 10.0
+"""Seconds for this node's watch to bring a new configuration, and for this node to have read it."""
+
+_PERIOD: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -69,11 +75,17 @@ class Reserving:
 
     def config(self) -> Config:
         """What reservations are checked against. Raises Refusal."""
-        await_view(self._rooms)
-        config = self._rooms.configuration.current
-        if config is None:
-            raise unready("the cluster has no configuration yet: `everlease config apply FILE`")
-        return config
+        return config_of(self._rooms)
+
+    async def settled(self) -> None:
+        """Wait a moment for the configuration that is in force: whoever has just applied one goes on from there."""
+        configuration = self._rooms.configuration
+        _, in_force = await configuration.documents.current()
+        for turn in range(int(LOADED / _PERIOD)):
+            noticed = configuration.seen == in_force or turn < NOTICED / _PERIOD
+            if not noticed or self.config().mod_revision == in_force:
+                return
+            await asyncio.sleep(_PERIOD)
 
     def draft(self, message: pb.Reservation, author: str) -> Draft:
         """A message checked by itself, against the document, and against this node's view. Raises Refusal."""

@@ -16,7 +16,6 @@ from everlease.admin.applying import Applying, Wish, conflict
 from everlease.admin.auth import author_of
 from everlease.admin.convert import STATE_WORDS, address_of, space_of, subnet_message
 from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
-from everlease.config.chores import edited, text_diff
 from everlease.core.model import Config, Pool, Subnet
 from everlease.errors import ConfigError
 from everlease.metrics import Usages
@@ -91,8 +90,8 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
             return answer
         old = await self._applying.text(current)
         try:
-            new = await edited(old, subnet.id, pool.first if pool is not None else 0, word)
-            answer.text_diff = await text_diff(old, new, (f"revision {current.revision}", "then"))
+            new = await self._applying.edited(old, subnet.id, pool.first if pool is not None else 0, word)
+            answer.text_diff = await self._applying.text_diff(old, new, (f"revision {current.revision}", "then"))
         except ConfigError as refused:
             raise unready(str(refused)) from refused
         wish = Wish(

@@ -94,8 +94,12 @@ class _Comparison:
             yield from _fields(name, getattr(old, name), getattr(new, name))
         yield from self._classes()
         yield from self._networks()
-        for number in sorted(old.subnets.keys() | new.subnets.keys()):
-            yield from self._subnet(old.subnets.get(number), new.subnets.get(number))
+        for number, subnet in old.subnets.items():
+            if number not in new.subnets:
+                yield from self._subnet(subnet, None)
+            yield None
+        for number, subnet in new.subnets.items():
+            yield from self._subnet(old.subnets.get(number), subnet)
             yield None
 
     # --- levels above the subnets -------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ LARGEST: Final = 64 << 20
 MOST_NODES: Final = 8_000_000
 """Values, those that aliases repeat counted each time."""
 
+_MERGE: Final = "<<\0"
+"""Stands for the plain key <<, which takes over another mapping (https://yaml.org/type/merge.html)."""
+
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _WORDS: Final[dict[str, bool | None]] = {
@@ -164,7 +167,8 @@ class _Builder:
             value = _resolve(event.value)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1, 0)
-        self._place(value, mark, 1, 0, raw=event.value)
+        plain = event.value == _MERGE[:2] and event.implicit[0] and event.tag is None
+        self._place(value, mark, 1, 0, raw=_MERGE if plain else event.value)
 
     def _open(self, value: Map | List, mark: int, event: yaml.CollectionStartEvent) -> None:
         if event.tag is not None:
@@ -177,6 +181,8 @@ class _Builder:
 
     def _close(self) -> None:
         frame = self._stack.pop()
+        if isinstance(frame.value, Map) and _MERGE in frame.value:
+            _merge(frame.value)
         if frame.anchor is not None:
             self._anchors[frame.anchor] = (frame.value, frame.weight, frame.height)
         self._place(frame.value, frame.value.here, frame.weight, frame.height)
@@ -227,6 +233,18 @@ class _Builder:
     def _outer(self) -> Iterator[str | int]:
         for frame in self._stack[:-1]:
             yield len(frame.value) if isinstance(frame.value, List) else frame.key or ""
+
+
+def _merge(target: Map) -> None:
+    """`<<: *name`, or a list of them: what the mapping does not say itself is taken from there, the first one first."""
+    mark, found = target.marks.pop(_MERGE), target.pop(_MERGE)
+    for source in found if isinstance(found, List) else (found,):
+        if not isinstance(source, Map):
+            raise _invalid(mark, "<< takes a mapping, or a list of mappings: write <<: *name")
+        for key, value in source.items():
+            if key not in target:
+                target[key] = value
+                target.marks[key] = source.marks[key]
 
 
 def _resolve(text: str) -> Tree:

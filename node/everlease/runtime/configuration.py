@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from everlease import logs
@@ -17,6 +18,7 @@ from everlease.config.aside import Aside, retire, run
 from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
 from everlease.errors import ConfigError
+from everlease.runtime.ahead import Ahead
 from everlease.runtime.counters import Counters
 from everlease.store.api import Store, Unavailable
 from everlease.store.configuration import Conflict, Documents
@@ -35,7 +37,7 @@ class Configuration:
     error: why `seen` is not what is current, "" = it is, or is being compiled. switched: called after each change of
     `current`, `seen` or `error`. aside: where documents are compiled. recover_until: until when a restored backup makes
     that unrecorded addresses are somebody's (cluster time), 0 = there is none; on_recovery: called with it, before
-    anything is decided on the revision that says so.
+    anything is decided on the revision that says so. ahead: what is compiled before it comes into force.
     """
 
     def __init__(self, store: Store, keys: Keys, counters: Counters, aside: Aside | None = None) -> None:
@@ -46,10 +48,12 @@ class Configuration:
         self.switched: Callable[[], None] = lambda: None
         self.on_recovery: Callable[[float], None] = lambda _until: None
         self.documents = Documents(store, keys)
+        self.ahead = Ahead(self.documents)
         self._counters = counters
         self._aside = aside or Aside()
         self._retiring: set[asyncio.Task[None]] = set()
         self._wanted: tuple[Current | None, int] = (None, 0)
+        self._loaded: Current | None = None
         self._news = asyncio.Event()
 
     @property
@@ -96,17 +100,33 @@ class Configuration:
             self.switched()
             return
         try:
-            text = await self.documents.fetch(current.revision)
-            config = await self._aside.load(text, revision=current.revision, mod_revision=mod_revision)
+            config = await self._read(current, mod_revision)
         except (ConfigError, BadRecord) as bad:
             self._refuse(current.revision, bad)
         else:
-            self._retire(self.current)
-            self.current, self.error = config, ""
+            if self.current is not None and self.current.subnets is not config.subnets:
+                self._retire(self.current)
+            self.current, self.error, self._loaded = config, "", current
             self.recover_until = current.recover_until
             self.on_recovery(current.recover_until)
             logs.get().info("configuration in force", revision=config.revision)
         self.switched()
+
+    async def _read(self, current: Current, mod_revision: int) -> Config:
+        """What came into force, compiled: here before, ahead of time, or now."""
+        known = self.current
+        if known is not None and self._is_loaded(current):
+            return replace(known, mod_revision=mod_revision)  # what is said of it has changed, not what it says
+        prepared = await self.ahead.take(current, mod_revision)
+        if prepared is not None:
+            return prepared
+        text = await self.documents.fetch(current.revision)
+        return await self._aside.load(text, revision=current.revision, mod_revision=mod_revision)
+
+    def _is_loaded(self, current: Current) -> bool:
+        """By number and text: after a rollback of the store a number may stand for another text."""
+        loaded = self._loaded
+        return loaded is not None and (loaded.revision, loaded.digest) == (current.revision, current.digest)
 
     def _refuse(self, revision: int, bad: ConfigError | BadRecord) -> None:
         self._counters.config_errors += 1
@@ -118,6 +138,7 @@ class Configuration:
 
     async def close(self) -> None:
         """End what compiles."""
+        await self.ahead.close()
         await self._aside.close()
 
     def _retire(self, old: Config | None) -> None:

@@ -48,6 +48,7 @@ class Membership:
         self.links: dict[str, tuple[int, ...]] = {}
         self.places: dict[str, str] = {}
         self.admin = ""
+        self.ahead = ""
         self.remember = 86_400.0
         self.restored = 0.0
         self.members: dict[str, Member] = {}
@@ -174,6 +175,7 @@ class Membership:
             takeovers=self._takeovers.own(self._clock.now()),
             restored=self.restored,
             admin=self.admin,
+            ahead=self.ahead,
             version=version,
             period=self.period,
             reason="" if self._lifeline.state == SERVING else self._lifeline.reason,

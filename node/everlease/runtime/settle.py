@@ -44,6 +44,8 @@ class Settlement:
         rooms.view.on_presence = self._on_presence
         rooms.view.on_config = rooms.configuration.notice
         rooms.view.on_drain = self._on_drain
+        rooms.view.on_coming = rooms.configuration.ahead.announce
+        rooms.configuration.ahead.told = self._on_ahead
         rooms.configuration.switched = self._on_configuration
         rooms.committer.refenced = self._on_fence
         rooms.membership.news = pulse.hurry
@@ -72,6 +74,10 @@ class Settlement:
         rooms.lifeline.refused = configuration.error
         rooms.lifeline.waiting_for = self.lacks()
         rooms.lifeline.evaluate(rooms.clock.boot())
+
+    def _on_ahead(self) -> None:
+        self._rooms.membership.ahead = self._rooms.configuration.ahead.done
+        self._pulse.hurry()
 
     def _adopt(self, config: Config) -> None:
         rooms = self._rooms

@@ -77,6 +77,19 @@ class Documents:
                 return after
         raise Conflict(revision)
 
+    async def lay_down(self, text: str, expect_revision: int) -> Current:
+        """Say which document comes next, so that nodes can read it before it is in force. Raises Conflict."""
+        parts, digest = await asyncio.to_thread(_packed, text)
+        before, mod_revision = await self.current()
+        if (before.revision if before else 0) != expect_revision:
+            raise Conflict(before.revision if before else 0)
+        number = expect_revision + 1 if expect_revision else await self._unused()
+        coming = Current(number, len(parts), digest=digest)
+        for place, part in enumerate(parts):
+            await self._put(self._keys.config_chunk(number, place), part, mod_revision)
+        await self._put(self._keys.config_coming, encode(coming), mod_revision)
+        return coming
+
     async def reinstate(self, text: str, record: Current) -> Current:
         """Put what a backup says was in force in force again, under its number, where nothing is. Raises Conflict."""
         parts, digest = await asyncio.to_thread(_packed, text)
@@ -115,6 +128,7 @@ class Documents:
         note = self._keys.config_note(after.revision)
         leaf.expect[note] = 0
         leaf.puts += [(self._keys.config_current, encode(after)), (note, encode(after))]
+        leaf.deletes.append(self._keys.config_coming)
         return leaf
 
     async def _put(self, key: bytes, value: bytes, mod_revision: int) -> int:
@@ -140,7 +154,11 @@ class Documents:
         wanted = await self.note(revision)
         if wanted is None:
             raise BadRecord(f"there is no configuration revision {revision}")
-        prefix = self._keys.config_doc(revision)
+        return await self.text(wanted)
+
+    async def text(self, wanted: Current) -> str:
+        """The text of a revision whose entry is known. Raises BadRecord if it is not there, or not whole."""
+        prefix = self._keys.config_doc(wanted.revision)
         page = await self._store.get_range(prefix, range_end(prefix))
         packed = b"".join(record.value or b"" for record in page.records[: wanted.chunks])
         return await asyncio.to_thread(_unpacked, packed, wanted)

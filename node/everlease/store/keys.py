@@ -25,8 +25,9 @@ class Keys:
     """Keys below one prefix (`/everlease` by default). Addresses are ints, client keys bytes, spaces names."""
 
     __slots__ = (
-        "_clients", "_leases", "_reservations", "_watched_length", "clients", "config_current", "config_docs",
-        "config_history", "drains", "keeper", "nodes", "prefix", "reservations_changed", "watched", "watched_end",
+        "_clients", "_leases", "_reservations", "_watched_length", "clients", "config_coming", "config_current",
+        "config_docs", "config_history", "drains", "keeper", "nodes", "prefix", "reservations_changed", "watched",
+        "watched_end",
     )  # fmt: skip
 
     def __init__(self, prefix: str = "/everlease") -> None:
@@ -35,6 +36,7 @@ class Keys:
         self.watched = root + b"/v/"
         self.watched_end = range_end(self.watched)
         self.config_current = self.watched + b"config/current"
+        self.config_coming = self.watched + b"config/coming"
         self.config_docs = self.watched + b"config/doc/"
         self.config_history = root + b"/x/history/config/"
         self.nodes = self.watched + b"nodes/"

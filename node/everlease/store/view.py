@@ -84,6 +84,7 @@ class View:
         self.on_presence: Callable[[str, Peer | None], None] = _ignore
         self.on_config: Callable[[Current | None, int], None] = _ignore
         self.on_drain: Callable[[str, bool], None] = _ignore
+        self.on_coming: Callable[[Current | None], None] = _ignore
         self._now = now
         self._margin = margin
         self._grace = grace
@@ -212,6 +213,8 @@ class View:
             self._apply_drain(words[1].decode(), record)
         elif words == (CONFIG, b"current"):
             self._apply_config(record)
+        elif words == (CONFIG, b"coming"):
+            self.on_coming(None if record.value is None else read_current(record.value))
         return True
 
     def _apply_lease(self, table: LeaseTable, address: int, record: KeyValue) -> bool:
