@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-import grpc.aio
 
 from everlease import logs
 from everlease.admin import roles
-from everlease.admin.auth import Caller, Role, Unknown
+from everlease.admin.auth import Caller, Role, Shown, Unknown
 from everlease.errors import ConfigError
 from everlease.store import pem
 
@@ -28,11 +27,6 @@ FOLLOWED_EVERY: Final = 2.0
 
 SHORTEST: Final = 32
 """Characters of a token: hashes without salt keep only secrets that nobody can guess."""
-
-_NAMES: Final = (
-    ("CN", "x509_common_name"), ("DNS", "peer_dns"), ("URI", "peer_uri"), ("EMAIL", "peer_email"), ("IP", "peer_ip"),
-)  # fmt: skip
-"""Kinds of names, and what gRPC calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +123,12 @@ class Doorkeeper:
 
     # --- the call -----------------------------------------------------------------------------------------------------
 
-    def identify(self, context: grpc.aio.ServicerContext) -> Caller:
+    def identify(self, shown: Shown) -> Caller:
         """Who calls. Raises Unknown."""
-        shown = [value for name, value in context.invocation_metadata() or () if name == "authorization"]
-        if shown:
-            return self._bearer(shown)
+        if shown.authorization:
+            return self._bearer(shown.authorization)
         if self._papers.ca is not None:
-            return self._certified(_names(context))
+            return self._certified(shown.names)
         if self._local and self._papers.cert is None:
             role = self._roles.loopback if self._roles else Role.ADMIN
             if role:
@@ -183,9 +176,3 @@ class Doorkeeper:
 def _configuration(papers: tuple[bytes | None, bytes | None, bytes | None]) -> grpc.ServerCertificateConfiguration:
     root, cert, key = papers
     return grpc.ssl_server_certificate_configuration([(key, cert)], root)
-
-
-def _names(context: grpc.aio.ServicerContext) -> list[str]:
-    """What the client's certificate says its holder is called."""
-    known = context.auth_context()
-    return [f"{kind}:{value.decode('utf-8', 'replace')}" for kind, key in _NAMES for value in known.get(key, ())]

@@ -53,11 +53,17 @@ LARGEST_REQUEST: Final = 32 << 20
 CALLS: Final = 64
 """At once; more are refused with RESOURCE_EXHAUSTED."""
 
+CONNECTIONS: Final = 256
+"""At once; more are closed. Each holds an open file, of which a process has 1,024 by default."""
+
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", LARGEST_REQUEST),
     ("grpc.max_send_message_length", LARGEST_REQUEST),
     ("grpc.max_concurrent_streams", 32),
-    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+    ("grpc.max_connection_idle_ms", 60_000),
+    ("grpc.max_connection_age_ms", 3_600_000),  # a certificate is looked at only when a connection begins
+    ("grpc.max_connection_age_grace_ms", 600_000),  # then streams end as well; watches resume
     ("grpc.server_handshake_timeout_ms", 5_000),  # two minutes by default, and each one holds an open file
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),  # half-open connections go after a minute
