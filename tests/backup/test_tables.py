@@ -1,4 +1,4 @@
-"""Leases and reservations as CSV and JSON lines: what goes out comes in again; what is wrong is told by its line."""
+"""Leases as CSV and JSON lines: what goes out comes in again; what is wrong is told by its line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from backup.made import NOW
-from everlease.backup import lease_tables, reservation_tables
+from everlease.backup import lease_tables
 from everlease.backup.lines import Damaged, Lease
 from everlease.backup.tables import CSV, FORMATS, JSONL, write
 from everlease.backup.verify import check
 from everlease.core.lifecycle import BOUND, DECLINED
-from everlease.pb.admin.v1 import lease_service_pb2, reservation_service_pb2
+from everlease.pb.admin.v1 import lease_service_pb2
 from everlease.store.records import decode_lease
 
 LEASES = [
@@ -45,13 +45,6 @@ LEASES = [
         expire_time=Timestamp(seconds=NOW + 60),
     ),
 ]
-RESERVATIONS = [
-    reservation_service_pb2.Reservation(
-        space="default", address="10.77.0.10", subnet=1, hw_address="02:00:00:00:00:01", hostname="printer"
-    ),
-    reservation_service_pb2.Reservation(space="default", circuit_id="port7", subnet=2, description="a, b\nc"),
-]
-RESERVATIONS[1].parameters.update({"valid-lifetime": "2h", "option-data": {"routers": ["10.77.0.1"]}})
 
 
 def table(form: str) -> str:
@@ -68,13 +61,6 @@ def test_leases_go_out_and_come_in_as_they_were(form: str) -> None:
     assert (record.hostname, record.relay, record.giaddr) == ('pc, "the" one', b"\x01\x02\xff\x00", 0xC0000201)
     assert (record.granted_at, record.node, record.config) == (NOW - 5, "n1", 7)
     assert decode_lease(bytes(declined.record)).state == DECLINED
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_reservations_go_out_and_come_in_as_they_were(form: str) -> None:
-    rows = map(reservation_tables.row_of, RESERVATIONS)
-    text = b"".join(write(rows, reservation_tables.COLUMNS, form)).decode()
-    assert [each for _, each in reservation_tables.reservations(text)] == RESERVATIONS
 
 
 def test_any_spreadsheet_reads_the_csv() -> None:
@@ -121,14 +107,6 @@ def test_what_cannot_be_is_told_by_its_line(text: str, words: str) -> None:
     with pytest.raises(Damaged) as caught:
         lease_tables.leases(text, NOW)
     assert words in str(caught.value)
-
-
-def test_a_reservation_is_for_exactly_one_identifier() -> None:
-    for row in ("10.0.0.9,,", "10.0.0.9,02:00:00:00:00:01,aa"):
-        with pytest.raises(Damaged, match="line 2: exactly one of hw_address"):
-            reservation_tables.reservations(f"address,hw_address,client_id\n{row}\n")
-    with pytest.raises(Damaged, match="line 1: parameters: not a JSON object"):
-        reservation_tables.reservations('{"client_id":"aa","parameters":"[1]"}\n')
 
 
 def test_a_table_of_leases_makes_a_backup_that_comes_from_no_cluster() -> None:
