@@ -43,6 +43,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   console                    the console in Chromium on a cluster of three: what it shows equals the API
   pictures                   those of docs/console.md, drawn anew (three minutes)
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
+  bench-listing              what a list of a million leases costs the clients that are served meanwhile
   incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea
   simulate [--seeds N]       nodes, clients and etcd under a seeded loop with virtual time; --seed N replays one
   NAME                       any other folder tests/NAME, or file tests/test_NAME.py
@@ -78,6 +79,7 @@ run_part() {
       "check_$part"
       return ;;
     bench | incident | simulate) where=$part ;;
+    bench-*) where=bench ;;  # another one of tests/bench
     pictures) where=pictures ;;
     unit) where=unit ;;
     *)
@@ -91,7 +93,7 @@ run_part() {
   prepare_environment dev
   heading "$part"
   case $where in
-    bench | incident | simulate) PYTHONPATH=tests .venv/bin/python -m "$where" "$@" ;;
+    bench | incident | simulate) PYTHONPATH=tests .venv/bin/python -m "${part/-/.}" "$@" ;;
     pictures) PYTHONPATH=tests .venv/bin/python -m console "$@" ;;
     tests/faults)  # ids are words, what begins with a dash is pytest's
       while [[ ${1:-} =~ ^[A-Za-z] ]]; do FAULTS="${FAULTS:-} $1" && shift; done

@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 from everlease.store import feed as feeds
 from everlease.store.api import KeyValue, WatchBatch
 from everlease.store.feed import Feed, Interrupted, Reader, RolledBack, Slow
+from everlease.store.keys import Keys, range_end
+from everlease.store.loader import Loader
+from everlease.store.memory import MemoryStore
+from everlease.store.view import View
+from store.makers import ALICE, grant, request
 
 START, END = b"/v/leases/", b"/v/leases0"
 
@@ -149,3 +154,25 @@ async def test_a_reader_that_is_pulled_for_is_never_ended_and_says_when_it_has_r
     assert not waiting.done()
     await reader.read(4, 0)
     await waiting
+
+
+async def test_a_node_tells_on_what_its_watch_brings_until_the_store_goes_back_in_time() -> None:
+    store, keys, feed = MemoryStore(), Keys("/test"), Feed()
+    view = View(keys)
+    loader = Loader(store, keys, view, list, feed)
+    task = asyncio.create_task(loader.run())
+    await asyncio.wait_for(loader.loaded.wait(), 20)
+    while not feed.revision:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    start = keys.leases("default")
+    reader = feed.enter(start, range_end(start), feed.revision)
+    assert reader is not None
+    await store.batch(request(keys, grant(0x0A4D0001, ALICE)), 2.0)
+    (event,) = (await reader.read(9, 20)).events
+    assert event.key == keys.lease("default", 0x0A4D0001)
+    assert view.row("default", 0x0A4D0001) is not None  # whoever is told of it finds it in the view
+    store.freshness.contradict(1, 1)
+    with pytest.raises(RolledBack):
+        await reader.read(9, 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
