@@ -118,7 +118,7 @@ def read_identifier(name: str, text: str) -> int:
     flag = "--server-identifier"
     if "=" not in text:
         return read_address(flag, text)
-    told = dict(each.strip().split("=", 1) if "=" in each else ("", each) for each in text.split(","))
+    told = {node: address for node, _, address in (each.strip().rpartition("=") for each in text.split(","))}
     if not told.get(name):
         raise ConfigError(f"{flag} {text}: has no address for the node {name}")
     return read_address(flag, told[name])
