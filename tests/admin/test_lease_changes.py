@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -86,6 +87,17 @@ async def test_a_reserved_address_goes_to_its_client_alone(rooms: Rooms, stub) -
     error = await refused(add(stub, "10.77.0.10"))
     assert error.code() is grpc.StatusCode.ALREADY_EXISTS
     assert "reserved" in error.details()
+    assert (await add(stub, "10.77.0.10", "02:00:00:00:00:01")).address == "10.77.0.10"
+
+
+async def test_a_subnet_for_reserved_clients_takes_no_other(rooms: Rooms, stub) -> None:
+    config = rooms.configuration.current
+    strict = replace(config.subnets[1], unknown_clients="deny")
+    rooms.configuration.current = replace(
+        config, subnets={**config.subnets, 1: strict}, by_prefix={16: {0x0A4D: strict}}
+    )
+    error = await refused(add(stub, "10.77.16.5"))
+    assert (error.code(), "unknown-clients" in error.details()) == (grpc.StatusCode.FAILED_PRECONDITION, True)
     assert (await add(stub, "10.77.0.10", "02:00:00:00:00:01")).address == "10.77.0.10"
 
 

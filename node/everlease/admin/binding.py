@@ -14,7 +14,7 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import ResourceInfo
 
 from everlease.admin import audit
-from everlease.admin.answers import Refusal, config_of, invalid
+from everlease.admin.answers import Refusal, config_of, invalid, unready
 from everlease.admin.commits import Known, check_etag, commit, decoded, to_its_end
 from everlease.admin.convert import address_of, dotted, octets_of, space_of, utc
 from everlease.admin.listing import Listing
@@ -108,6 +108,10 @@ class Binding:
         where, row = dotted(denied.address), denied.row
         if denied.why == administer.NO_PLACE:
             return invalid("address", f"{where} is in no pool of subnet {subnet.id}, and not reserved for this client")
+        if denied.why == administer.UNKNOWN:
+            return unready(
+                f"subnet {subnet.id} serves reserved clients only (`unknown-clients: deny`): reserve {where}"
+            )
         if denied.why == administer.RESERVED:
             words = f"{where} is reserved for somebody else"
         elif row is None:

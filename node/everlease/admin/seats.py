@@ -26,6 +26,11 @@ class Seats:
         self._count = count
         self._taken = 0
 
+    @property
+    def count(self) -> int:
+        """How many are taken."""
+        return self._taken
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Have one while the block lasts. Raises Refusal: RESOURCE_EXHAUSTED."""

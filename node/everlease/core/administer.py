@@ -15,13 +15,14 @@ from everlease.core.identity import client_hash, client_key
 from everlease.core.lifecycle import BOUND, Row, is_reusable
 from everlease.core.model import Subnet
 from everlease.core.policy import policy_of
-from everlease.core.query import TAKEN, Query, availability, pool_at, reservation_at
+from everlease.core.query import DENY, TAKEN, Query, availability, pool_at, reservation_at
 from everlease.core.select import NO_RELAY, Place
 from everlease.core.situation import Situation
 from everlease.wire.v4 import Packet
 
-NO_PLACE, RESERVED, HELD, ELSEWHERE = range(4)
-"""Why not: in no pool; kept for somebody else; somebody else's, or on probation; the client has another address."""
+NO_PLACE, RESERVED, HELD, ELSEWHERE, UNKNOWN = range(5)
+"""Why not: in no pool; kept for somebody else; somebody else's, or on probation; the client has another address; its
+subnet serves reserved clients only."""
 
 OPERATOR: Final = "operator"
 
@@ -51,6 +52,8 @@ def bind(query: Query, subnet: Subnet, address: int, valid: int | None) -> Chang
         return Denied(RESERVED, address)
     if kept is None and pool is None:
         return Denied(NO_PLACE, address)
+    if subnet.unknown_clients == DENY and query.reservation(subnet) is None:
+        return Denied(UNKNOWN, address)
     row = query.row(address)
     if availability(query, address) == TAKEN:
         return Denied(HELD, address, row)
@@ -63,7 +66,7 @@ def bind(query: Query, subnet: Subnet, address: int, valid: int | None) -> Chang
 
 
 def _bound_elsewhere(query: Query, address: int) -> Denied | None:
-    """Another binding of this client in its network: who moves by itself gives it up, this client may not know of it."""
+    """Another binding of this client in its network: who moves by itself gives it up, this client may not know."""
     margin = query.situation.config.cluster.clock_margin
     for _, held in changes.indexes(query):
         row = query.row(held) if held and held != address else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, WITHDRAWN, Row, grace_of
+from everlease.store.circuits import Circuits
 from everlease.store.index import ClientIndex
 from everlease.store.rows import Rows
 from everlease.store.schedule import Schedule
@@ -19,7 +20,7 @@ LEASED, GRACE, OFFER, DECLINE, GIVEN_BACK, ENDED = range(6)
 
 FULL = (1 << 256) - 1
 _ALONE = {OFFERED: OFFER, DECLINED: DECLINE, RELEASED: GRACE}
-"""What a record that keeps its address counts as, bindings aside: a RELEASED one is withdrawn, and waits for its end."""
+"""What a record counts as that keeps its address, bindings aside: RELEASED is withdrawn then, and waits for its end."""
 
 
 class Usage:
@@ -61,13 +62,14 @@ class LeaseTable:
 
     __slots__ = (
         "_full", "_late", "_numbers", "_refit", "_schedule", "_taken", "_tombstones",
-        "grace", "index", "margin", "now", "rows", "seen", "usage",
+        "circuits", "grace", "index", "margin", "now", "rows", "seen", "usage",
     )  # fmt: skip
 
     def __init__(self, usage: Usage, now: float, margin: float = 5.0, grace: int | None = None) -> None:
         self.rows = Rows()
         self.index = ClientIndex(self.rows)
         self.usage = usage
+        self.circuits = Circuits()
         self.now = now
         self.margin = margin
         self.grace = grace
