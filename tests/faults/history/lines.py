@@ -12,6 +12,9 @@ from typing import Any
 
 from faults.history.events import Event, Line, Told
 
+ENDS = frozenset({"release", "decline"})
+"""The other lines of --log-leases: they name clients too, as asked, and what they tell is in the commits."""
+
 
 def read(node: str, lines: Iterable[str]) -> Iterator[Event]:
     """The events of one log."""
@@ -22,9 +25,10 @@ def read(node: str, lines: Iterable[str]) -> Iterator[Event]:
             yield Line(last, node, "error", text.rstrip())
             continue
         last = datetime.fromisoformat(fields["timestamp"]).timestamp()
-        if fields.get("event") == "ack":
+        event = fields.get("event")
+        if event == "ack":
             yield _told(node, last, number, fields)
-        else:
+        elif event not in ENDS:
             yield Line(last, node, str(fields.get("level", "")), text.rstrip())
 
 
