@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,22 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from helm.chart import MODES, NAMESPACE, Object, Values, cases, merged, nodes, of_kind, pods, render, switches, together
+from checkout import ROOT
+from helm.chart import (
+    MODES,
+    NAMESPACE,
+    Object,
+    Values,
+    cases,
+    loaded,
+    merged,
+    nodes,
+    of_kind,
+    pods,
+    render,
+    switches,
+    together,
+)
 
 OLDEST, NEWEST = "1.28", "1.37"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -191,3 +207,22 @@ def test_the_internal_etcd_is_three_members_apart_with_volumes_of_their_own() ->
     assert etcd["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"] == ["ReadWriteOnce"]
     budgets = {each["metadata"]["name"] for each in of_kind(found, "PodDisruptionBudget")}
     assert budgets == {"dhcp-everlease", "dhcp-everlease-etcd"}
+
+
+def test_the_internal_etcd_runs_as_etcd_is_recommended_to() -> None:
+    text = (ROOT / "deploy" / "etcd" / "etcd.env").read_text()
+    recommended = dict(re.findall(r"^ETCD_([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    (etcd,) = [
+        each for each in of_kind(objects("relay-internal-etcd"), "StatefulSet") if "etcd" in each["metadata"]["name"]
+    ]
+    words = [word.removeprefix("--") for word in etcd["spec"]["template"]["spec"]["containers"][0]["args"]]
+    given = {
+        name.upper().replace("-", "_"): value or "true" for name, _, value in (word.partition("=") for word in words)
+    }
+    assert recommended.items() <= given.items()
+
+
+def test_nothing_is_guessed_from_what_a_cluster_has() -> None:
+    assert [
+        each["name"] for each in loaded().templates if ".Capabilities" in each["data"] or "lookup " in each["data"]
+    ] == []

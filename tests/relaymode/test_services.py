@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 import pytest
+import yaml
 
 from cluster.crowd import Crowd, dotted
 from everlease.lab.processes import LabError
+from helm.chart import Object, render
 from lab.capture import Capture, Captured
 from lab.packet_client import PacketClient, ipv4
-from relaymode.fabric import BALANCERS, GIADDR, ONE_EACH, ONE_FOR_ALL, RELAY, SHARED, Fabric
+from relaymode.fabric import BALANCERS, DOCUMENT, GIADDR, ONE_EACH, ONE_FOR_ALL, PODS, RELAY, SHARED, Fabric
 from relaymode.forms import Form, one_each, one_for_all
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
@@ -61,6 +65,46 @@ def test_clients_get_renew_and_release_through_every_form_of_service(
     assert {dotted(each.source) for each in replies} == set(addresses)
     assert {(each.destination, each.ports) for each in replies} == {(ipv4(RELAY), (67, 67))}
     assert {each.packet.giaddr for each in replies if each.packet} == {int(IPv4Address(GIADDR))}
+
+
+def command(fabric: Fabric, pod: Object, document: str = "") -> tuple[int, str]:
+    """Run what a pod of the release runs, in the cluster's network: (exit code, what it said)."""
+    (container,) = pod["spec"]["containers"]
+    file = fabric.lab.folder / "document.yaml"
+    file.write_text(document)
+    words = [*container["command"], *container.get("args", [])]
+    words = [str(file) if word.startswith("/etc/everlease/configuration/") else word for word in words]
+    there = ["env", f"EVERLEASE_SERVER={PODS[0]}:9067", sys.executable, "-m", *words]
+    done = subprocess.run(fabric.workers[1].command(there), capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_configuration_job_applies_what_the_release_changed_and_fails_it_for_anything_else(fabric: Fabric) -> None:
+    nodes = fabric.deploy(ONE_EACH)
+    objects = render(ONE_EACH)
+    (job,) = (each["spec"]["template"] for each in objects if each["kind"] == "Job")
+    (status,) = (each for each in objects if each["kind"] == "Pod")
+    mine, changed = yaml.safe_dump(DOCUMENT), yaml.safe_dump({**DOCUMENT, "valid-lifetime": "2h"})
+
+    def revision() -> float:
+        return max(node.metric("everlease_config_revision") for node in nodes)
+
+    code, words = command(fabric, job, mine)
+    assert (code, words.splitlines()[-1]) == (0, "revision 1 is in force")
+    code, words = command(fabric, job, changed)
+    assert (code, words.splitlines()[-1]) == (0, "revision 2 is in force")
+    code, words = command(fabric, job, "subnets: 7\n")
+    assert (code, "subnets" in words) == (1, True)
+    people = {"spec": {"containers": [{"command": ["everlease", "config", "apply", "/etc/everlease/configuration/x"]}]}}
+    assert command(fabric, people, mine + "# by hand\n")[0] == 0
+    assert command(fabric, job, changed)[0] == 0  # it did not change since it was applied
+    code, words = command(fabric, job, changed + "# once more\n")
+    assert code == 1
+    assert "revision 3 was applied by" in words
+    assert revision() == 3
+    code, words = command(fabric, status)
+    assert code == 0
+    assert all(f"dhcp-{number}" in words for number in range(3))
 
 
 @pytest.mark.slow
