@@ -86,6 +86,11 @@ STORY = (
     Row("backup restore FOLDER/copy", "say --yes", 2),
     Row("backup restore FOLDER/copy --yes", "saved"),
     Row("backup end-recovery --yes", "everlease: ", 1),
+    Row("lease export FOLDER/leases.csv", "lease"),
+    Row("lease export FOLDER/leases.txt", ".jsonl", 2),
+    Row("lease import FOLDER/leases.csv --dry-run", "dry run"),
+    Row("lease import FOLDER/leases.csv", "say --yes", 2),
+    Row("lease import FOLDER/leases.csv --yes", "leases kept"),
     Row("backup snapshot FOLDER/snapshot", "bytes"),
 )
 

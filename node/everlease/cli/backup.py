@@ -105,12 +105,12 @@ def restore(
     """Put a file back, into an empty or a live cluster; no live promise is shortened."""
     try:
         if dry_run or not yes:
-            _report(_restore(client, file, recovery, validate_only=True), output if dry_run else Format.TABLE)
+            report(_restore(client, file, recovery, validate_only=True), output if dry_run else Format.TABLE)
             if dry_run:
                 typer.echo("dry run: nothing was written", err=True)
                 return
             confirm(f"Put {file} back like that?", yes)
-        _report(_restore(client, file, recovery, validate_only=False), output)
+        report(_restore(client, file, recovery, validate_only=False), output)
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}", USAGE)
 
@@ -133,7 +133,8 @@ def _restore(client: Client, file: Path, recovery: Recovery, *, validate_only: b
 _CONFLICTS = (Column("WHAT", plain("resource")), Column("WHY", plain("kind")), Column("", plain("description")))
 
 
-def _report(answer: RestoreBackupResponse, output: Format) -> None:
+def report(answer: RestoreBackupResponse, output: Format) -> None:
+    """What became of the records, or would."""
     row: dict[str, Any] = {"saved": time_text(answer.save_time)}
     row |= {name: getattr(answer, name) for name in _COUNTS}
     row["recover_until"] = time_text(answer.recover_until_time)

@@ -12,6 +12,7 @@ import typer
 from everlease.cli.ask import Yes, confirm
 from everlease.cli.complete import subnet_ids
 from everlease.cli.connect import USAGE, Output, fail, with_server
+from everlease.cli.leasing import export, import_file
 from everlease.cli.output import Column, Format, details, plain, printable, say, show, write_next
 from everlease.cli.values import (
     duration_text,
@@ -26,7 +27,9 @@ from everlease.cli.values import (
 from everlease.client import Client
 from everlease.pb.admin.v1.lease_service_pb2 import Lease, LeaseEvent, LeaseEventType, LeaseState
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Leases: list, show, add, release and watch them.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Leases: list, show, add, release and watch them; as files."
+)
 
 Space = Annotated[str, typer.Option(help="Address space.")]
 SubnetOption = Annotated[
@@ -249,3 +252,7 @@ def _line(row: Mapping[str, Any]) -> str:
 def _told(dry_run: bool) -> None:
     if dry_run:
         typer.echo("dry run: nothing was done", err=True)
+
+
+app.command("export")(with_server(export))
+app.command("import")(with_server(import_file))
