@@ -193,7 +193,7 @@ class Node:
         tally = Tally(counters.dropped, counters.unsent, counters.received)
         self.service = Service(self.rooms.responder, self.rooms.membership, self.pulse.hurry, tally)
         self.service.identifier = settings.server_identifier
-        self.settlement = Settlement(self.rooms, self.pulse, self._gate)
+        self.settlement = Settlement(self.rooms, self.pulse, self._gate, settings.server_identifier)
         self.supervisor = Supervisor(self.rooms)
 
     async def started(self, text: str | None) -> bool:

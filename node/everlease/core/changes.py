@@ -36,7 +36,7 @@ _HOST_NAME, _FQDN, _RELAY_INFORMATION = 12, 81, 82
 def offer(query: Query, subnet: Subnet, address: int, row: Row | None, lifetimes: tuple[int, int]) -> Change:
     """An offer that is committed; lifetimes: (told, held), seconds. It touches the address alone."""
     told, held = lifetimes
-    lease = _lease(query, subnet.id, OFFERED, told, ceil(query.situation.now) + held)
+    lease = _lease(query, row, subnet.id, OFFERED, told, ceil(query.situation.now) + held)
     change = _change(query, OFFER, subnet, address, row)
     change.lease = lease
     return change
@@ -48,10 +48,10 @@ def bind(query: Query, subnet: Subnet, address: int, row: Row | None, valid: int
     grace = grace_of(valid, query.situation.config.cluster.grace)
     if row is not None and row.client == query.client and row.state == BOUND and row.subnet == subnet.id:
         change = _change(query, RENEW, subnet, address, row)
-        change.lease = _lease(query, subnet.id, BOUND, valid, renewed_expiry(row, now, valid, grace))
+        change.lease = _lease(query, row, subnet.id, BOUND, valid, renewed_expiry(row, now, valid, grace))
         return change
     change = _change(query, GRANT, subnet, address, row)
-    change.lease = _lease(query, subnet.id, BOUND, valid, stored_expiry(now, valid, grace))
+    change.lease = _lease(query, row, subnet.id, BOUND, valid, stored_expiry(now, valid, grace))
     change.indexes = indexes(query)
     change.puts_index = True
     change.moved = _moved(query, address, change.indexes)
@@ -64,7 +64,7 @@ def release(query: Query, subnet: Subnet, address: int, row: Row) -> Change:
     """The client gives its address back: it is free at once, and the record remembers who had it."""
     change = _change(query, RELEASE, subnet, address, row)
     ended = min(row.expires_at, ceil(query.situation.now))
-    change.lease = _lease(query, row.subnet, RELEASED, row.valid, ended)
+    change.lease = _lease(query, row, row.subnet, RELEASED, row.valid, ended)
     return change
 
 
@@ -72,7 +72,7 @@ def decline(query: Query, subnet: Subnet, address: int, row: Row, probation: int
     """Somebody else uses the address: nobody gets it for `probation` seconds (RFC 2131 section 4.3.3)."""
     change = _change(query, DECLINE, subnet, address, row)
     until = max(row.expires_at, ceil(query.situation.now) + probation)
-    change.lease = _lease(query, row.subnet, DECLINED, row.valid, until)
+    change.lease = _lease(query, row, row.subnet, DECLINED, row.valid, until)
     return change
 
 
@@ -125,7 +125,7 @@ def _moved(query: Query, address: int, entries: tuple[tuple[int, int], ...]) -> 
             row = query.row(previous)
             if row is not None and row.client == query.client and row.state == BOUND:
                 ended = min(row.expires_at, ceil(query.situation.now))
-                left = _lease(query, row.subnet, RELEASED, row.valid, ended)
+                left = _lease(query, row, row.subnet, RELEASED, row.valid, ended)
                 return Moved(previous, subnet, row.revision, left)
     return None
 
@@ -148,7 +148,7 @@ def _displaced(query: Query, subnet: Subnet, address: int, row: Row | None) -> t
     return (row.client, row.subnet) if named == address else None
 
 
-def _lease(query: Query, subnet: int, state: int, valid: int, expires_at: int) -> Lease:
+def _lease(query: Query, row: Row | None, subnet: int, state: int, valid: int, expires_at: int) -> Lease:
     packet = query.packet
     return Lease(
         client=query.client,
@@ -161,6 +161,7 @@ def _lease(query: Query, subnet: int, state: int, valid: int, expires_at: int) -
         hostname=hostname(packet.options),
         relay=_relay(query),
         giaddr=packet.giaddr,
+        more=row.more if row is not None and row.client == query.client else b"",
     )
 
 

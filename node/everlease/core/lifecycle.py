@@ -32,7 +32,7 @@ class Row(msgspec.Struct, gc=False):
 
     client: client key (bytes); expires_at: seconds UTC, grace included; revision: etcd's mod revision of the record;
     state: one of OFFERED, BOUND, RELEASED, DECLINED; subnet: the operator's id; valid: valid lifetime told, seconds;
-    nonce: of the change that wrote it.
+    nonce: of the change that wrote it; more: what a newer version keeps with the binding, as it wrote it (JSON).
     """
 
     client: bytes
@@ -42,13 +42,14 @@ class Row(msgspec.Struct, gc=False):
     subnet: int
     valid: int
     nonce: int
+    more: bytes = b""
 
 
 class Lease(msgspec.Struct, gc=False, omit_defaults=True):
     """One address's record as a change puts it; `store.records` writes it as JSON.
 
     Times are whole seconds of cluster time (UTC). `nonce`, `node` and `config` are filled by the committer.
-    client and hardware are bytes; relay is the raw option 82 (b"" without one), giaddr an address or 0.
+    client and hardware are bytes; relay is the raw option 82 (b"" without one), giaddr an address or 0; more: see Row.
     """
 
     client: bytes
@@ -64,6 +65,7 @@ class Lease(msgspec.Struct, gc=False, omit_defaults=True):
     nonce: int = 0
     node: str = ""
     config: int = 0
+    more: bytes = b""
 
 
 def grace_of(valid: int, configured: int | None) -> int:

@@ -49,13 +49,15 @@ _RELAY_INFORMATION, _CIRCUIT_ID = 82, 1
 class Gate:
     """Asked for each packet: before it is parsed, and again when it was.
 
-    queue: how many changes wait; closed: nobody gets in any more.
+    queue: how many changes wait; closed: nobody gets in any more, but those who write to `shared`: an address of the
+    service as a whole (0 = none), which leads here until the network has noticed that this node leaves.
     """
 
     def __init__(self, lifeline: Lifeline) -> None:
         self._lifeline = lifeline
         self.queue = 0
         self.closed = False
+        self.shared = 0
         self._behind_until = 0.0
         self._clients = Buckets()
         self._circuits = Buckets(most=PORTS)
@@ -80,7 +82,7 @@ class Gate:
         age = now - datagram.received_at
         if age > STALE:
             return "stale"
-        if self.closed:
+        if self.closed and (not self.shared or datagram.destination != self.shared):
             return "draining"
         if not self._lifeline.ready() and self._lifeline.state != DRAINING:
             return "not_serving"

@@ -21,6 +21,10 @@ from everlease.store.view import Peer
 ANNOUNCED: Final = 0.15
 """Seconds after the announcement in which this node still answers: the others learn of it through their watches."""
 
+LINGER: Final = 2.0
+"""Seconds after the announcement for what is sent to an address that other nodes have too: health checks and routers
+need that long to lead it elsewhere."""
+
 POLL: Final = 0.02
 
 LEAVE_WITHIN: Final = 3.0
@@ -33,12 +37,16 @@ LOADING: Final = "the leases are being read from the store"
 
 
 class Settlement:
-    """Connects view, configuration, committer, membership and lifeline. loading: the view is not complete yet."""
+    """Connects view, configuration, committer, membership and lifeline. loading: the view is not complete yet.
 
-    def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate) -> None:
+    shared: the identifier that all nodes answer with, 0 = each has its own.
+    """
+
+    def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate, shared: int = 0) -> None:
         self._rooms = rooms
         self._pulse = pulse
         self._gate = gate
+        self._shared = shared
         self.loading = True
         self._stopping = False
         rooms.view.on_presence = self._on_presence
@@ -105,6 +113,12 @@ class Settlement:
 
     def _close_if_drained(self) -> None:
         self._gate.closed = bool(self._rooms.lifeline.draining)
+        self._gate.shared = self._shared if self._gate.closed else 0
+        if self._gate.shared:
+            asyncio.get_running_loop().call_later(LINGER, self._cease)
+
+    def _cease(self) -> None:
+        self._gate.shared = 0
 
     def _announce(self, why: str) -> None:
         self._rooms.lifeline.draining = why
@@ -118,7 +132,10 @@ class Settlement:
         self._stopping = True
         self._announce("asked to stop")
         await asyncio.sleep(ANNOUNCED)
-        self._gate.closed = True
+        self._gate.closed, self._gate.shared = True, self._shared
+        if self._shared:
+            await asyncio.sleep(LINGER)
+            self._cease()
         await self._settle(end)
         rooms.lifeline.stopped = True
         rooms.lifeline.evaluate(rooms.clock.boot())

@@ -1,7 +1,8 @@
 """What the values in etcd look like: JSON, readable with `etcdctl get --prefix`, written and read by msgspec.
 
 Law: a reader ignores fields that it does not know, so that version N works beside N+1; a field that is at its default
-is not written; nobody ever writes a record that this file cannot read back.
+is not written; nobody ever writes a record that this file cannot read back. What a newer version must not lose when an
+older one renews a lease, it keeps in the lease's `more`: that is handed on as it is.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class LeaseRecord(msgspec.Struct, gc=False, omit_defaults=True):
     nonce: int = 0
     node: str = ""
     config: int = 0
+    more: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Lean(msgspec.Struct, gc=False):
@@ -49,6 +51,7 @@ class _Lean(msgspec.Struct, gc=False):
     valid: int
     subnet: int
     nonce: int = 0
+    more: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Takeover(msgspec.Struct, frozen=True):
@@ -179,6 +182,7 @@ def record_of(lease: Lease) -> LeaseRecord:
         lease.nonce,
         lease.node,
         lease.config,
+        msgspec.Raw(lease.more) if lease.more else msgspec.UNSET,
     )
 
 
@@ -216,9 +220,14 @@ def decode_lease(value: bytes) -> Lease:
             record.nonce,
             record.node,
             record.config,
+            _more(record),
         )
     except (msgspec.MsgspecError, ValueError, KeyError) as bad:
         raise BadRecord(f"not a lease record: {bad}") from bad
+
+
+def _more(record: LeaseRecord | _Lean) -> bytes:
+    return b"" if record.more is msgspec.UNSET else bytes(record.more)
 
 
 def decode_row(value: bytes, revision: int) -> tuple[Row, int]:
@@ -233,6 +242,7 @@ def decode_row(value: bytes, revision: int) -> tuple[Row, int]:
             lean.subnet,
             lean.valid,
             lean.nonce,
+            _more(lean),
         )
         return row, lean.granted_at
     except (msgspec.MsgspecError, ValueError, KeyError) as bad:
@@ -241,7 +251,9 @@ def decode_row(value: bytes, revision: int) -> tuple[Row, int]:
 
 def row_of(lease: Lease, revision: int) -> Row:
     """The row that a committed record makes, without a way through JSON."""
-    return Row(lease.client, lease.expires_at, revision, lease.state, lease.subnet, lease.valid, lease.nonce)
+    return Row(
+        lease.client, lease.expires_at, revision, lease.state, lease.subnet, lease.valid, lease.nonce, lease.more
+    )
 
 
 def unreadable_row(revision: int) -> Row:
