@@ -38,7 +38,9 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   observe                    rules, dashboards and histograms, on a real Prometheus under faults and on the wire
   helm                       the chart: linted, rendered, validated; --rewrite-manifests writes its golden manifests anew
   relaymode                  relay mode behind load balancers as kube-proxy makes them, in network namespaces
+  upgrade                    nodes replaced one by one by a next version, under load
   packaging                  image, compose and systemd units, by their own tools and without Docker
+  doctor                     what `everlease doctor` says of what is well and what is not
   build                      pip install ., sdist -> wheel, editable, each in an empty environment
   console                    the console in Chromium on a cluster of three: what it shows equals the API
   pictures                   those of docs/console.md, drawn anew (three minutes)
