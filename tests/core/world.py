@@ -12,6 +12,7 @@ from typing import Any
 
 from everlease.core.actions import CHECK, GRANT, Action, Change, Commit, Drop, Held, Reply
 from everlease.core.answering import owned_mask, rendezvous
+from everlease.core.identity import Circuit
 from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Lease, Row, is_reusable
 from everlease.core.model import (
     ClientClass,
@@ -27,6 +28,7 @@ from everlease.core.model import (
 )
 from everlease.core.situation import ALL_BUCKETS, Peers, Situation
 from everlease.core.v4 import decide
+from everlease.store.records import circuit_of_lease
 from everlease.wire import v4
 from everlease.wire.v4 import Packet
 
@@ -229,6 +231,10 @@ class Sight:
 
     def declined(self, subnet: int) -> int:
         return sum(row.subnet == subnet and row.state == DECLINED for row in self.rows.values())
+
+    def circuit_leases(self, space: str, circuit: Circuit, now: float) -> int:
+        ends = [circuit_of_lease(lease) for (home, _), (lease, _) in self.truth.leases.items() if home == space]
+        return sum(plugged == circuit and end > now for plugged, end in ends)
 
     def used(self, subnet: int) -> int:
         margin = self.config.cluster.clock_margin

@@ -118,6 +118,52 @@ async def test_a_pool_that_is_declined_is_parked_to_a_quarter_and_the_others_are
     assert offer.message_type == v4.OFFER
 
 
+CROWDED = """\
+limits: {packets-per-client: off, leases-per-circuit: 2}
+subnets:
+  - {id: 1, prefix: 10.77.0.0/16, link: office, pools: [{range: 10.77.20.0-10.77.20.39}],
+     reservations: [{hw-address: "00:00:00:00:00:09", address: 10.77.0.9}]}
+"""
+
+
+async def test_a_circuit_has_as_many_leases_as_it_may_whatever_it_invents_and_its_neighbour_another() -> None:
+    house = await House("one", Weather()).join(CROWDED)
+    counters = house.rooms.counters
+    granted = [await take(house, number, b"port 1") for number in range(1, 6)]
+    assert [bool(address) for address in granted] == [True, True, False, False, False]
+    assert counters.dropped["lease_limit"] == 3
+    assert await take(house, 1, b"port 1") == granted[0]  # its own
+    assert await take(house, 9, b"port 1") == 0x0A4D0009  # reserved for it
+    assert await take(house, 6, b"port 2")
+    release = packet(v4.RELEASE, b"port 1", client=1)
+    release.ciaddr = granted[0]
+    release.options[54] = house.wire.address.to_bytes(4, "big")
+    await hear(house, release)
+    assert not await take(house, 7, b"port 1")  # the reserved one counts as well
+    await house.leave()
+
+
+async def test_leases_that_were_there_before_the_node_are_counted_with_the_others() -> None:
+    weather = Weather()
+    first = await House("one", weather).join(CROWDED)
+    assert [bool(await take(first, number, b"port 1")) for number in (1, 2)] == [True, True]
+    second = await House("two", weather, host=3).join(CROWDED)
+    assert second.rooms.view.circuit_leases("default", (RELAY, b"port 1"), second.rooms.clock.now()) == 2
+    assert second.rooms.view.circuit_leases("default", (RELAY, b"port 1"), second.rooms.clock.now() + 10**6) == 0
+    for house in (first, second):
+        await house.leave()
+
+
+async def take(house: House, number: int, circuit: bytes) -> int:
+    """DISCOVER and REQUEST; the address, 0 = there was silence."""
+    for offer in await hear(house, packet(circuit=circuit, client=number)):
+        request = packet(v4.REQUEST, circuit, client=number)
+        request.options |= {54: offer.options[54], 50: offer.yiaddr.to_bytes(4, "big")}
+        for ack in await hear(house, request):
+            return ack.yiaddr if ack.message_type == v4.ACK else 0
+    return 0
+
+
 async def take_and_decline(house: House, number: int) -> None:
     (offer,) = await hear(house, packet(giaddr=0, client=number))
     named = {54: offer.options[54], 50: offer.yiaddr.to_bytes(4, "big")}
@@ -129,7 +175,9 @@ async def take_and_decline(house: House, number: int) -> None:
 
 async def hear(house: House, message: v4.Packet) -> list[v4.Packet]:
     before = len(house.wire.sent)
-    house.wire.waiting.append(Datagram(v4.build(message), 0, 68, 0xFFFFFFFF, message.chaddr, house.time.boot()))
+    house.wire.waiting.append(
+        Datagram(v4.build(message), message.giaddr, 68, 0xFFFFFFFF, message.chaddr, house.time.boot())
+    )
     house.rooms.responder.drain(house.wire)
     await settle()
     return [v4.parse(reply) for reply in house.wire.sent[before:]]

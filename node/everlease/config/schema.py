@@ -174,6 +174,7 @@ class Limits(Level):
     declines_per_client: Rate = Field(default=6 / 60, description="DECLINEs; a minute's worth at once")
     declines_per_circuit: Rate = Field(default=1.0, description="DECLINEs by circuit, or by link without a relay")
     releases_per_circuit: Rate = Field(default=0.0, description="RELEASEs by circuit, or by link without a relay")
+    leases_per_circuit: int = Field(default=0, ge=0, description="bindings at a time; 0 = any number")
     declined_share: Share = Field(default=0.25, description="of a subnet's dynamic addresses, on probation at a time")
 
 

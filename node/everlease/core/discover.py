@@ -14,6 +14,7 @@ from everlease.core import changes
 from everlease.core.actions import Action, Commit, Drop, Held, Reply
 from everlease.core.allocate import ORDERED, allocate, is_scarce, own_mask
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
+from everlease.core.crowding import is_crowded
 from everlease.core.lifecycle import OFFERED, Row, lifetime, timers
 from everlease.core.model import ACTIVE, DRAINING, Policy, Pool, Reservation, Subnet
 from everlease.core.plan import plan_of
@@ -29,6 +30,9 @@ PREVIOUS: Final = "previous binding"
 ON_OFFER: Final = "on offer"
 REQUESTED: Final = "requested address"
 POOL: Final = "pool"
+
+_ENTITLED: Final = (RESERVATION, CURRENT)
+"""Whose address is no more than they have, or were promised."""
 
 RAPID_COMMIT: Final = 80
 REQUESTED_ADDRESS: Final = 50
@@ -53,6 +57,8 @@ def discover(query: Query) -> Action:
     choice = choose(query)
     if isinstance(choice, str):
         return Drop(choice, query.operation)
+    if choice.source not in _ENTITLED and is_crowded(query):
+        return Drop("lease_limit", query.operation)
     resolved = policy_of(query, choice.subnet, choice.pool, choice.reservation)
     policy = resolved.policy
     options = query.packet.options

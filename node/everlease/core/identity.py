@@ -10,6 +10,8 @@ from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
+from everlease.errors import WireError
+from everlease.wire import relay4
 from everlease.wire.v4 import Packet
 
 TAG_CLIENT_ID: Final = b"\x01"
@@ -23,6 +25,12 @@ BY_HARDWARE: Final = "hw-address"
 BY_CLIENT_ID: Final = "client-id"
 
 CLIENT_IDENTIFIER: Final = 61
+CIRCUIT_ID: Final = 1
+
+Circuit = tuple[int, bytes]
+"""Where on a network somebody is plugged in: a relay's giaddr (0 = no relay), and its name for the circuit."""
+
+NOWHERE: Final[Circuit] = (0, b"")
 
 PROBE: Final = b"\x06EVLP"
 """How the (locally administered) hardware addresses begin with which nodes look for servers that are no members."""
@@ -47,6 +55,14 @@ def client_key(packet: Packet, rule: str) -> bytes:
 def heard_key(packet: Packet) -> bytes:
     """Who is speaking, whatever the subnet's rule: for the table of packets heard again."""
     return bytes((packet.htype,)) + packet.chaddr + packet.options.get(CLIENT_IDENTIFIER, b"")[:255]
+
+
+def circuit_of(giaddr: int, information: bytes) -> Circuit:
+    """The circuit by a relay's option 82 (RFC 3046 section 3.1), which somebody must vouch for; b"" = it names none."""
+    try:
+        return giaddr, relay4.parse(information).get(CIRCUIT_ID, b"")
+    except WireError:
+        return giaddr, b""
 
 
 def client_hash(key: bytes) -> int:

@@ -186,7 +186,7 @@ class ClusterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an outsider may do. Rates: per second, 0 = no limit; declined_share: of a subnet's dynamic addresses."""
+    """What an outsider may do; 0 = no limit. Rates: per second; declined_share: of a subnet's dynamic addresses."""
 
     packets_per_client: float = 10.0
     packets_per_circuit: float = 0.0
@@ -195,6 +195,7 @@ class Limits:
     declines_per_circuit: float = 1.0
     releases_per_circuit: float = 0.0
     declined_share: float = 0.25
+    leases_per_circuit: int = 0
 
 
 @dataclass(slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from everlease.core import changes
-from everlease.core.actions import Action, Commit, Drop, Reply
+from everlease.core.actions import GRANT, Action, Commit, Drop, Reply
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
+from everlease.core.crowding import is_crowded
 from everlease.core.discover import lifetime_for
 from everlease.core.lifecycle import INFINITE, Row, is_reusable, remaining, timers
 from everlease.core.model import ACTIVE, DISABLED, DRAINING, Subnet
@@ -143,7 +144,10 @@ def _ack(query: Query, subnet: Subnet, address: int, row: Row | None, right: Ent
     reply = _reply(query, resolved, address, valid)
     if reply is None:
         return Drop("too_large", query.operation)
-    return Commit(changes.bind(query, subnet, address, row, valid), reply, query.operation)
+    change = changes.bind(query, subnet, address, row, valid)
+    if change.kind == GRANT and not (right.reservation or change.moved) and is_crowded(query):
+        return Drop("lease_limit", query.operation)
+    return Commit(change, reply, query.operation)
 
 
 def _reply(query: Query, resolved: Resolved, address: int, valid: int) -> Reply | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from everlease.core.actions import Held
+from everlease.core.identity import Circuit
 from everlease.core.lifecycle import Row
 from everlease.core.model import Config, Reservation
 
@@ -49,6 +50,9 @@ class View(Protocol):
 
     def declined(self, subnet: int) -> int:
         """How many addresses of a subnet are on probation, in the same way."""
+
+    def circuit_leases(self, space: str, circuit: Circuit, now: float) -> int:
+        """How many addresses are bound where a circuit ends; 0 where no limit asks for it."""
 
 
 class Offers(Protocol):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from everlease.core.identity import circuit_of
 from everlease.core.model import Limits
-from everlease.errors import WireError
 from everlease.runtime.buckets import Buckets
 from everlease.runtime.lifeline import DRAINING, Lifeline
 from everlease.runtime.sockets import Datagram
-from everlease.wire import relay4, v4
+from everlease.wire import v4
 from everlease.wire.v4 import Packet
 
 STALE: Final = 2.0
@@ -43,7 +43,7 @@ PORTS: Final = 8_192
 """Circuits that are remembered, twice: an entry takes half a kilobyte where relays write long names."""
 
 _NOTICES: Final = (v4.DECLINE, v4.RELEASE)
-_RELAY_INFORMATION, _CIRCUIT_ID = 82, 1
+_RELAY_INFORMATION = 82
 
 
 class Gate:
@@ -99,7 +99,9 @@ class Gate:
             return ""
         if link and not self._links.allows(link, now):
             return "link_rate"
-        circuit = _circuit_of(packet, link)
+        # Without a relay it is the link: what a client says of itself is no evidence.
+        giaddr = packet.giaddr
+        circuit = circuit_of(giaddr, packet.options.get(_RELAY_INFORMATION, b"")) if giaddr else link
         if packet.giaddr and not self._circuits.allows(circuit, now):
             return "circuit_rate"
         if kind == v4.DECLINE:
@@ -113,20 +115,6 @@ class Gate:
 
     def _allows(self, hardware: bytes, now: float) -> bool:
         return hardware == _NOBODY or self._clients.allows(hardware, now)
-
-
-def _circuit_of(packet: Packet, link: str) -> tuple[int, bytes] | str:
-    """Where on a network a client is plugged in: a relay's circuit, or the link. What a client itself says is no word.
-
-    A circuit is a relay's (giaddr) and its name for it; b"" where it gives none.
-    """
-    if not packet.giaddr:
-        return link
-    try:
-        circuit = relay4.parse(packet.options.get(_RELAY_INFORMATION, b"")).get(_CIRCUIT_ID, b"")
-    except WireError:
-        circuit = b""
-    return packet.giaddr, circuit
 
 
 def _is_shed(data: bytes, age: float) -> bool:

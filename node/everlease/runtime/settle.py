@@ -93,6 +93,7 @@ class Settlement:
         rooms.lifeline.extends = config.cluster.on_quorum_loss == "extend-known"
         rooms.membership.remember = longest_lifetime(config)
         self._gate.limit(config.limits)
+        rooms.view.counts_circuits = config.limits.leases_per_circuit > 0
 
     def _on_fence(self, found: Sequence[KeyValue]) -> None:
         """A batch was refused as a whole: what the store says instead is news, maybe faster than the watch."""

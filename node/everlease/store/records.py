@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from everlease.core.lifecycle import DECLINED, NOBODY, STATE_NAMES, Lease, Row
+from everlease.core.identity import NOWHERE, Circuit, circuit_of
+from everlease.core.lifecycle import BOUND, DECLINED, NOBODY, STATE_NAMES, Lease, Row
 from everlease.core.model import Reservation
 from everlease.errors import StoreError
 from everlease.store.parameters import ParametersRecord, unpack
@@ -247,6 +248,19 @@ def decode_row(value: bytes, revision: int) -> tuple[Row, int]:
         return row, lean.granted_at
     except (msgspec.MsgspecError, ValueError, KeyError) as bad:
         raise BadRecord(f"not a lease record: {bad}") from bad
+
+
+def decode_circuit(value: bytes) -> tuple[Circuit, int]:
+    """Where a binding's client is plugged in, and its end (seconds UTC); NOWHERE for a record that is no binding."""
+    try:
+        return circuit_of_lease(decode_lease(value))
+    except BadRecord:
+        return NOWHERE, 0
+
+
+def circuit_of_lease(lease: Lease) -> tuple[Circuit, int]:
+    """The same of a lease."""
+    return (circuit_of(lease.giaddr, lease.relay) if lease.state == BOUND else NOWHERE), lease.expires_at
 
 
 def row_of(lease: Lease, revision: int) -> Row:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from everlease.core.actions import Change
+from everlease.core.identity import NOWHERE, Circuit
 from everlease.core.lifecycle import Row
 from everlease.core.model import Reservation
 from everlease.store.api import KeyValue, Result
@@ -22,6 +23,8 @@ from everlease.store.records import (
     BadRecord,
     Current,
     Presence,
+    circuit_of_lease,
+    decode_circuit,
     decode_presence,
     decode_reservation,
     decode_row,
@@ -67,7 +70,7 @@ class View:
     node name. unreadable: records that could not be decoded so far. repairs: leases that a load corrected although the
     watch had passed them: it had lost an event. newest_grant: the latest `granted_at` seen, seconds UTC.
     on_presence(name, peer or None), on_config(current or None, mod revision) and on_drain(name, drained) are called
-    when one of them changed; each may be replaced.
+    when one of them changed; each may be replaced. counts_circuits: whether a limit asks for `circuit_leases`.
     """
 
     def __init__(self, keys: Keys, now: float = 0.0, margin: float = 5.0, grace: int | None = None) -> None:
@@ -84,6 +87,7 @@ class View:
         self.on_presence: Callable[[str, Peer | None], None] = _ignore
         self.on_config: Callable[[Current | None, int], None] = _ignore
         self.on_drain: Callable[[str, bool], None] = _ignore
+        self.counts_circuits = False
         self.on_coming: Callable[[Current | None], None] = _ignore
         self._now = now
         self._margin = margin
@@ -153,6 +157,11 @@ class View:
         """How many addresses of a subnet are on probation."""
         return self.usage.of(subnet)[DECLINE]
 
+    def circuit_leases(self, space: str, circuit: Circuit, now: float) -> int:
+        """How many addresses are bound where a circuit ends, as far as that is counted."""
+        table = self._tables.get(space)
+        return table.circuits.count(circuit, now) if table is not None else 0
+
     # --- what others read ------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -219,7 +228,10 @@ class View:
 
     def _apply_lease(self, table: LeaseTable, address: int, record: KeyValue) -> bool:
         if record.value is None:
-            return table.delete(address, record.revision)
+            gone = table.delete(address, record.revision)
+            if gone and self.counts_circuits:
+                table.circuits.note(address, NOWHERE, 0)
+            return gone
         known = table.rows.get(address)
         if known is not None and record.revision <= known.revision:
             return False
@@ -229,7 +241,10 @@ class View:
         except BadRecord:
             self.unreadable += 1
             row = unreadable_row(record.revision)
-        return table.put(address, row)
+        put = table.put(address, row)
+        if put and self.counts_circuits:
+            table.circuits.note(address, *decode_circuit(record.value))
+        return put
 
     def _apply_reservation(self, space: str, word: bytes, record: KeyValue) -> None:
         table = self._reservations.setdefault(space, ReservationTable())
@@ -283,7 +298,9 @@ class View:
         if change.moved is not None:
             table.put(change.moved.address, row_of(change.moved.lease, revision))
         if change.lease is not None:
-            table.put(change.address, row_of(change.lease, revision))
+            put = table.put(change.address, row_of(change.lease, revision))
+            if put and self.counts_circuits:
+                table.circuits.note(change.address, *circuit_of_lease(change.lease))
             self.newest_grant = max(self.newest_grant, change.lease.granted_at)
         if change.displaced is not None:
             client, subnet = change.displaced
