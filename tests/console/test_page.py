@@ -13,6 +13,7 @@ from console.browser import Browser
 from console.stage import CLIENTS, HOSTILE, TOKEN, Stage
 from everlease.core.lifecycle import BOUND, Lease
 from everlease.lab.processes import run
+from everlease.runtime.counters import SECONDS
 from everlease.store.keys import Keys
 from everlease.store.records import encode_lease
 
@@ -73,6 +74,16 @@ def test_pools_and_their_map_add_up_to_the_admin_apis_usage(stage: Stage, browse
     browser.run("document.getElementById('map').focus()")
     browser.press("ArrowRight", "ArrowRight", "ArrowDown")
     assert browser.text("#map-words") == "10.88.0.27 free"  # from the first one, 10, one on and one down
+
+
+def test_quantiles_are_those_that_prometheus_computes_from_the_same_buckets(browser: Browser) -> None:
+    opened(browser)
+    buckets = [0] * (len(SECONDS) + 1)
+    buckets[1], buckets[3], buckets[-1] = 10, 80, 10  # up to 1 ms, up to 5 ms, beyond all bounds
+    script = "return import('/console/hour.js').then((hour) => arguments[1].map((q) => hour.quantile(arguments[0], q)))"
+    found = browser.run(script, buckets, [0.05, 0.5, 0.9, 0.99])
+    assert found == pytest.approx([0.00075, 0.00375, 0.005, 5.0])
+    assert browser.run("return import('/console/hour.js').then((hour) => hour.quantile([0, 0], 0.5))") is None
 
 
 def test_a_lease_is_found_by_the_keyboard_alone(stage: Stage, browser: Browser) -> None:

@@ -44,6 +44,7 @@ def patrol() -> Patrol:
 
 @pytest.mark.root
 @pytest.mark.etcd
+@pytest.mark.slow  # half a minute: it waits for each node to look
 def test_a_foreign_server_is_found_by_each_node_and_by_hand_and_the_cluster_holds_nothing_for_it(lab: Lab) -> None:
     site = Site(lab, nodes=2, members=1)
     for node in site.nodes:
