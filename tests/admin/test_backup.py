@@ -17,7 +17,7 @@ from everlease.core.lifecycle import DECLINED, OFFERED, RELEASED, Lease
 from everlease.pb.admin.v1 import backup_service_pb2 as pb
 from everlease.pb.admin.v1 import backup_service_pb2_grpc, cluster_service_pb2, cluster_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
-from everlease.store.api import KeyValue, Unavailable
+from everlease.store.api import Unavailable
 from everlease.store.drains import Drains
 from everlease.store.records import ReservationRecord, decode_lease, dotted, encode, encode_lease
 from everlease.store.txn import Leaf, single
@@ -114,6 +114,7 @@ async def test_all_of_it_is_of_one_revision(rooms: Rooms, stub: Stub) -> None:
     await put_leases(rooms, [(POOL + 599, lease(9999)), (POOL + 700, lease(700))])
     data += b"".join([piece.data async for piece in call])
     found = contents(data)
+    assert rooms.counters.backed_up_at == NOW
     assert found.counts["lease"] == 600
     assert found.header.revision == rooms.store.revision - 1
     assert lease(9999).client.hex().encode() not in data
@@ -257,21 +258,25 @@ async def test_another_configuration_in_force_stays_and_is_told(
 
 
 async def test_reservations_meet_those_that_are_there(rooms: Rooms, stub: Stub, other: Rooms, there: Stub) -> None:
-    def made(number: int, address: str) -> tuple[bytes, bytes]:
+    def made(number: int, address: str) -> list[tuple[bytes, bytes]]:
         value = encode(ReservationRecord("hw-address", f"010200000000{number:02x}", 1, address=address))
-        return rooms.keys.reservation("default", int.from_bytes(map(int, address.split(".")), "big")), value
+        key = rooms.keys.reservation("default", int.from_bytes(map(int, address.split(".")), "big"))
+        index = rooms.keys.reserved_client("default", 1, f"client-010200000000{number:02x}")
+        return [(key, value), (index, key.rpartition(b"/")[2])]
 
-    await put(rooms, *(made(number, f"10.77.0.{50 + number}") for number in range(1, 5)))
-    mine = [made(1, "10.77.0.51"), made(22, "10.77.0.52"), made(3, "10.77.0.99")]
-    await put(other, *mine)
-    for key, value in mine:
-        other.view.apply(KeyValue(key, value, 2))
+    for number in range(1, 5):
+        await put(rooms, *made(number, f"10.77.0.{50 + number}"))
+    for mine in (made(1, "10.77.0.51"), made(22, "10.77.0.52"), made(3, "10.77.0.99")):
+        await put(other, *mine)
     answer = await restored(there, await saved(stub), recovery=pb.RECOVERY_OFF)
     assert (answer.reservations_kept, answer.reservations_added) == (1, 1)
     assert [(each.kind, each.resource) for each in answer.conflicts] == [
-        (pb.CONFLICT_KIND_RESERVATION_DIFFERS, "spaces/default/reservations/10.77.0.53"),
         (pb.CONFLICT_KIND_RESERVATION_DIFFERS, "spaces/default/reservations/10.77.0.52"),
+        (pb.CONFLICT_KIND_RESERVATION_DIFFERS, "spaces/default/reservations/10.77.0.53"),
     ]
+    assert "client has another one now: spaces/default/reservations/10.77.0.99" in answer.conflicts[1].description
+    index = other.keys.reserved_client("default", 1, "client-01020000000004")
+    assert (await other.store.get_range(index, index + b"\0")).records[0].value == b"0a4d0036"
 
 
 async def test_a_recovery_is_told_and_can_be_ended_once(rooms: Rooms, stub: Stub, channel: grpc.aio.Channel) -> None:

@@ -14,11 +14,12 @@ import grpc
 import grpc.aio
 
 from everlease.admin import audit
-from everlease.admin.answers import answered, await_view, not_found, unready
+from everlease.admin.answers import answered, await_view, invalid, not_found, unready
 from everlease.admin.convert import timestamp
 from everlease.admin.members import Members, snapshot
 from everlease.admin.restoring import Outcome, Restore, Wish
 from everlease.admin.streams import streamed
+from everlease.backup.lines import LONGEST
 from everlease.backup.rules import ADDED, EXTENDED, KEPT, SKIPPED
 from everlease.backup.saving import Place, save
 from everlease.config.aside import compile_aside, retire, run
@@ -134,14 +135,18 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
         self, request: pb.SaveSnapshotRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.SaveSnapshotResponse]:
         """Of one member."""
+        begun = self._rooms.clock.now()
         async for data, size in snapshot(self._members, request.endpoint):
             yield pb.SaveSnapshotResponse(data=data, total_bytes=size)
+        self._rooms.counters.backed_up_at = begun
 
 
 async def _pieces(first: pb.RestoreBackupRequest, rest: AsyncIterator[pb.RestoreBackupRequest]) -> AsyncIterator[bytes]:
     """The data of all messages, with a turn of the loop between them."""
     yield first.data
     async for each in rest:
+        if len(each.data) > LONGEST:
+            raise invalid("data", f"a piece of {len(each.data):,} bytes; at most {LONGEST:,} are taken at a time")
         yield each.data
         await asyncio.sleep(0)
 

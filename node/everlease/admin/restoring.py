@@ -7,7 +7,6 @@ force it stays, and the recovery comes first.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +14,11 @@ from typing import Final
 from google.rpc.code_pb2 import Code
 
 from everlease.admin.answers import Refusal, invalid
+from everlease.admin.reservation_messages import identity_of
 from everlease.backup import lines
 from everlease.backup.restoring import (
     CONFIGURATION_DIFFERS,
+    Ground,
     LeaseItem,
     ReservationItem,
     Restoring,
@@ -66,7 +67,8 @@ class Restore:
         self._rooms = rooms
         self._wish = wish
         self._compiled = compiled
-        self._into = Restoring(rooms.store, rooms.keys, rooms.view, self._times, wish.validate_only)
+        ground = Ground(rooms.store, rooms.keys, rooms.view, self._times, identity_of)
+        self._into = Restoring(ground, wish.validate_only)
         self._leases: list[LeaseItem] = []
         self._reservations: list[ReservationItem] = []
         self._text: list[str] = []
@@ -219,10 +221,3 @@ def _damaged(what: str) -> Refusal:
 
 def _raced() -> Refusal:
     return Refusal(Code.ABORTED, "somebody applied a configuration meanwhile: restore again")
-
-
-async def pieces(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The loop's turn after each piece."""
-    async for data in requests:
-        yield data
-        await asyncio.sleep(0)

@@ -15,8 +15,8 @@ from typing import Final
 
 from everlease.backup.rules import ADDED, EXTENDED, KEPT, MOVED, SKIPPED, TAKEN, Rules, Times, Verdict
 from everlease.core.lifecycle import Lease
-from everlease.core.model import Config
-from everlease.store.api import BatchResult, Store, Unavailable
+from everlease.core.model import Config, Reservation
+from everlease.store.api import BatchResult, Result, Store, Unavailable
 from everlease.store.keys import Keys, parse_address
 from everlease.store.records import BadRecord, decode_reservation, dotted
 from everlease.store.txn import MAX_CHANGES, Batch, Leaf, plan, put
@@ -55,6 +55,17 @@ class Conflict:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where records are put. identity: the word by which a reservation's client is known in its subnet."""
+
+    store: Store
+    keys: Keys
+    view: View
+    times: Callable[[], Times]
+    identity: Callable[[Reservation], str]
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of the records. longest: the longest lifetime told in any of them, seconds."""
@@ -78,11 +89,12 @@ class Tally:
 class Restoring:
     """Puts records back into one cluster. dry: says what it would do, and writes nothing; config: in force there."""
 
-    def __init__(self, store: Store, keys: Keys, view: View, times: Callable[[], Times], dry: bool) -> None:
-        self._store = store
-        self._keys = keys
-        self._view = view
-        self._times = times
+    def __init__(self, place: Ground, dry: bool) -> None:
+        self._store = place.store
+        self._keys = place.keys
+        self._view = place.view
+        self._times = place.times
+        self._identity = place.identity
         self._dry = dry
         self.config: Config | None = None
         self.tally = Tally()
@@ -150,46 +162,46 @@ class Restoring:
     # --- reservations and drains --------------------------------------------------------------------------------------
 
     async def reservations(self, items: Sequence[ReservationItem]) -> None:
-        """Some reservations: each is written where there is none. Raises BadRecord, Unavailable, NoSpace."""
-        began = perf_counter()
-        left = [item for item in items if not self._is_made_elsewhere(item)]
+        """Some reservations: each is written where neither its address nor its client has one.
+
+        Raises BadRecord, Unavailable, NoSpace.
+        """
+        began, left = perf_counter(), list(items)
         while left:
             batch = Batch(None)
+            batch.add(Leaf({}, [] if self._dry else [(self._keys.reservations_changed, b"")]))
             sent: list[ReservationItem] = []
             later: list[ReservationItem] = []
             for item in left:
-                (sent if len(sent) < MAX_CHANGES and batch.add(self._leaf(item)) else later).append(item)
-            answers = (await self._store.batch(batch.request(), DEADLINE)).results
+                (sent if len(sent) < MAX_CHANGES - 1 and batch.add(self._leaf(item)) else later).append(item)
+            answers = (await self._store.batch(batch.request(), DEADLINE)).results[1:]
             for item, answer in zip(sent, answers, strict=True):
                 if answer.succeeded:
                     self.tally.reservations_added += 1
                 else:
-                    self._met(item, answer.found[0].value or b"")
+                    self._met(item, answer)
             left = later
         await asyncio.sleep(REST * (perf_counter() - began) if not self._dry else 0)
 
     def _leaf(self, item: ReservationItem) -> Leaf:
+        """The record, and the key by which a client has one reservation in a subnet at most."""
+        space, word, value = item
+        made = decode_reservation(value, 0)
+        key = self._keys.reservations(space) + word.encode()
+        index = self._keys.reserved_client(space, made.subnet, self._identity(made))
+        return Leaf({key: 0, index: 0}, [] if self._dry else [(key, value), (index, word.encode())])
+
+    def _met(self, item: ReservationItem, answer: Result) -> None:
         space, word, value = item
         key = self._keys.reservations(space) + word.encode()
-        return Leaf({key: 0}, [] if self._dry else [(key, value)])
-
-    def _is_made_elsewhere(self, item: ReservationItem) -> bool:
-        """Whether its client has another reservation in the subnet: that stays."""
-        space, word, value = item
-        wanted = decode_reservation(value, 0)
-        twin = self._view.reservation_of(space, wanted.subnet, wanted.kind, wanted.value, wanted.relay)
-        if twin is None or twin.address == wanted.address:
-            return False
-        words = f"{wanted.kind} {wanted.value.hex(':')} is reserved {dotted(twin.address) or 'no address'} now"
-        self.tally.conflict(RESERVATION_DIFFERS, _name(space, word), words)
-        return True
-
-    def _met(self, item: ReservationItem, present: bytes) -> None:
-        space, word, value = item
-        if present == value:
+        present = {each.key == key: each.value or b"" for each in answer.found}
+        if present.get(True) == value:
             self.tally.reservations_kept += 1
+        elif True in present:
+            words = f"another one is there: {_holder(present[True])}"
+            self.tally.conflict(RESERVATION_DIFFERS, _name(space, word), words)
         else:
-            words = f"another one is there: {_holder(present)}"
+            words = f"its client has another one now: {_name(space, present[False].decode(errors='replace'))}"
             self.tally.conflict(RESERVATION_DIFFERS, _name(space, word), words)
 
     async def drain(self, node: str, value: bytes, empty: bool) -> None:

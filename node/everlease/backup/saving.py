@@ -108,7 +108,7 @@ async def _pages(place: Place, start: bytes, end: bytes, revision: int) -> Async
         yield page.records
         start = page.records[-1].key + b"\0" if page.more else bound
         block = end_of_block(start)
-        bound = block if start < block < end else end
+        bound = block if page.records and start < block < end else end  # nothing here: look at all that is left
 
 
 def _line(keys: Keys, record: KeyValue) -> lines.Line:
