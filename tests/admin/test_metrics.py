@@ -57,6 +57,7 @@ PROMISED = {
     "everlease_view_unreadable_records": "",
     "everlease_ping_checks": "family result",
     "everlease_pool_addresses": "subnet family state",
+    "everlease_pool_dynamic_addresses": "subnet family",
     "everlease_takeovers": "link from",
     "everlease_lease_changes": "subnet family change",
     "everlease_lease_changes_relayed": "subnet family",
@@ -120,8 +121,8 @@ async def test_the_metrics_and_their_labels_are_those_that_are_promised() -> Non
 
 def test_a_new_node_without_a_configuration_has_its_metrics() -> None:
     families = scrape(furnish())
-    later = {"pool_addresses", "lease_changes", "lease_changes_relayed", "takeovers", "rogue_servers"}
-    later |= {"store_size_bytes", "store_alarm"}  # nothing is known of these yet
+    later = {"pool_addresses", "pool_dynamic_addresses", "lease_changes", "lease_changes_relayed", "takeovers"}
+    later |= {"rogue_servers", "store_size_bytes", "store_alarm"}  # nothing is known of these yet
     assert PROMISED.keys() - {f"everlease_{name}" for name in later} <= families.keys()
     assert value(families, "everlease_config_revision") == 0
     assert value(families, "everlease_store_quota_bytes") == 2 << 30
@@ -204,6 +205,7 @@ async def test_pools_and_view_count_what_the_view_holds(rooms: Rooms) -> None:
         return value(families, "everlease_pool_addresses", subnet="1", family="v4", state=state)
 
     assert (pool("leased"), pool("grace"), pool("reserved"), pool("free")) == (1, 1, 1, 98)
+    assert value(families, "everlease_pool_dynamic_addresses", subnet="1", family="v4") == 100
     assert value(families, "everlease_view_leases", family="v4", state="leased") == 1
     assert value(families, "everlease_view_revision") == rooms.view.revision
 

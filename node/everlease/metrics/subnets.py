@@ -30,6 +30,9 @@ def subnets(rooms: Rooms, usages: Usages) -> Iterator[Metric]:
         for state, count in usages.of(rooms.view, number).states()
     )
     yield from gauge("everlease_pool_addresses", "Addresses of a subnet by what became of them.", states)
+    words = "Addresses of a subnet's pools that no reservation keeps, taken or free."
+    sizes = (({"subnet": str(number), **V4}, usages.dynamic(number)) for number in numbers)
+    yield from gauge("everlease_pool_dynamic_addresses", words, sizes)
     made, relayed = rooms.counters.changes, rooms.counters.relayed
     changes = (
         ({"subnet": str(number), **V4, "change": name}, made.get((number, kind), 0))

@@ -44,10 +44,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What does not change with a lease. reserved: mask of reserved addresses by /24 block."""
+    """What does not change with a lease. reserved: mask of reserved addresses by /24 block.
+
+    dynamic: addresses of the pools that no reservation keeps.
+    """
 
     space: str
     size: int
+    dynamic: int
     reserved: Mapping[int, int]
 
 
@@ -80,14 +84,20 @@ class Usages:
         free = max(plan.size - leased - grace - offered - declined - idle, 0)
         return Usage(plan.size, free, leased, grace, offered, declined, idle)
 
+    def dynamic(self, number: int) -> int:
+        """Addresses of a subnet of that configuration that a client without a reservation may get, taken or free."""
+        return self._plans[number].dynamic
+
 
 def _plan(subnet: Subnet) -> _Plan:
     ranges = sorted(each for pool in subnet.pools for each in pool.ranges)
     starts = [first for first, _ in ranges]
-    size = sum(last - first + 1 for first, last in ranges)
+    size = dynamic = sum(last - first + 1 for first, last in ranges)
     masks: dict[int, int] = {}
     for address in subnet.reserved:
         masks[address >> 8] = masks.get(address >> 8, 0) | 1 << (address & 255)
         place = bisect_right(starts, address) - 1
-        size += place < 0 or address > ranges[place][1]
-    return _Plan(subnet.space, size, masks)
+        outside = place < 0 or address > ranges[place][1]
+        size += outside
+        dynamic -= not outside
+    return _Plan(subnet.space, size, dynamic, masks)
