@@ -18,7 +18,8 @@ _ADDRESS = rf"({_OCTET}\.){{3}}{_OCTET}"
 
 Address = Annotated[str, Field(pattern=rf"^{_ADDRESS}$")]
 Prefix = Annotated[str, Field(pattern=rf"^{_ADDRESS}/(3[0-2]|[12]?\d)$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=22)]
+"""Of a group: with a full name of 40 characters it still names an object."""
 OptionalName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
 """Of an object of Kubernetes; empty = not given."""
 Port = Annotated[int, Field(ge=1, le=65535)]
