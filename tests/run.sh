@@ -19,7 +19,7 @@ packages=(
   chromium chromium-driver fonts-dejavu-core                  # a real browser for the console
   docker-compose                                              # reads deploy/compose.yaml; no engine
 )
-unit_folders=(tests/wire tests/core tests/config tests/admin tests/cli tests/proto tests/bench)
+unit_folders=(tests/wire tests/core tests/config tests/admin tests/backup tests/cli tests/client tests/proto tests/bench)
 
 usage() {
   cat <<'TEXT'

@@ -32,6 +32,24 @@ def test_the_version_is_told_without_reading_anything_heavy(program) -> None:
     assert done.stderr == ""
 
 
+def test_help_names_every_command_without_reading_any_of_them() -> None:
+    code = (
+        "import sys; from everlease.cli import main\n"
+        "try: main.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write(' '.join(name for name in ('grpc', 'pydantic', 'yaml', 'google') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "reservation" in done.stdout and "backup" in done.stdout
+
+
+def test_of_several_servers_the_message_says_what_each_said(program) -> None:
+    done = program("lease", "list", "--server", f"127.0.0.1:{free_port()},no-such-host.invalid")
+    assert done.returncode == 3
+    assert "nothing listens there" in done.stderr and "no-such-host.invalid:9067: " in done.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [("lease", "list"), ("subnet", "list"), ("cluster", "status"), ("config", "show"),
@@ -79,7 +97,19 @@ def test_an_interface_that_is_not_there_is_one_line_and_code_1(program) -> None:
 
 def test_every_command_has_help(program) -> None:
     shown = program("--help").stdout
-    for name in ("quickstart", "node", "config", "lease", "subnet", "cluster", "explain", "probe"):
+    for name in (
+        "quickstart",
+        "node",
+        "config",
+        "lease",
+        "subnet",
+        "cluster",
+        "explain",
+        "probe",
+        "reservation",
+        "backup",
+        "audit",
+    ):
         assert name in shown
         assert program(name, "--help").returncode == 0
 

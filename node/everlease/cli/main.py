@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 nobody reachable.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ def everlease(
 
 def main() -> None:
     """The console script. A reader that goes away (`| head`) is no error."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes, in a form of its own, what it also returns as an error
     try:
         app()
     except BrokenPipeError:
