@@ -21,7 +21,7 @@ def tracked_copy(into: Path) -> Path:
     names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     for name in filter(None, names):
         source, target = ROOT / name, into / name
-        if source.is_file():
+        if source.is_file() or source.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+            shutil.copy(source, target, follow_symlinks=False)
     return into
