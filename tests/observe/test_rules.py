@@ -56,6 +56,16 @@ def test_each_alert_fires_when_it_should_and_no_other_does(file: str) -> None:
     promtool("test", "rules", file)
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_recorded_is_there_before_alerts_look_at_it(file: str) -> None:
+    groups = [
+        group["name"]
+        for name in ("recording.yaml", "alerts.yaml")
+        for group in yaml.safe_load((RULES / name).read_text())["groups"]
+    ]
+    assert yaml.safe_load((RULES / file).read_text())["group_eval_order"] == groups
+
+
 def test_every_alert_is_seen_to_fire_and_to_be_silent_before() -> None:
     fired = set()
     for test in TESTS:
