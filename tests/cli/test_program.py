@@ -44,6 +44,16 @@ def test_help_names_every_command_without_reading_any_of_them() -> None:
     assert "reservation" in done.stdout and "backup" in done.stdout
 
 
+def test_commands_that_only_ask_read_nothing_of_the_node() -> None:
+    names = ("lease", "subnet", "reservation", "cluster", "config", "backup", "audit")
+    code = f"import sys; [__import__('everlease.cli.' + name) for name in {names}]\n" + (
+        "sys.stderr.write(' '.join(name for name in sys.modules if name.startswith("
+        "('pydantic', 'everlease.store', 'everlease.core', 'everlease.config.', 'everlease.admin'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_of_several_servers_the_message_says_what_each_said(program) -> None:
     done = program("lease", "list", "--server", f"127.0.0.1:{free_port()},no-such-host.invalid")
     assert done.returncode == 3

@@ -18,8 +18,6 @@ from everlease.cli.output import Column, Format, plain, printable, say, show, wr
 from everlease.cli.progress import waiting
 from everlease.cli.values import author, time_text
 from everlease.client import Client, Problem, Refused
-from everlease.config.load import InvalidDocument, load
-from everlease.config.schema import json_schema
 from everlease.pb.admin.v1.config_service_pb2 import Config, RollbackConfigResponse
 
 app = typer.Typer(
@@ -36,6 +34,8 @@ Force = Annotated[
 @app.command()
 def validate(file: File) -> None:
     """Check a document, offline: every problem with its path and line."""
+    from everlease.config.load import InvalidDocument, load  # noqa: PLC0415  (half a second; the others need none of it)
+
     text = _read(file)
     try:
         config = load(text)
@@ -210,6 +210,8 @@ def rollback(
 @app.command()
 def schema() -> None:
     """Print the document's JSON Schema, for editors and other tools."""
+    from everlease.config.schema import json_schema  # noqa: PLC0415
+
     typer.echo(json.dumps(json_schema(), indent=2))
 
 

@@ -9,17 +9,15 @@ from typing import Annotated
 
 import typer
 
-from everlease.backup import files, lease_tables, tables
-from everlease.backup.lines import Damaged
 from everlease.cli.ask import Yes, confirm
-from everlease.cli.backup import report
 from everlease.cli.complete import subnet_ids
 from everlease.cli.connect import REFUSED, USAGE, Output, fail
 from everlease.cli.output import Format
 from everlease.cli.progress import progress
 from everlease.client import Client
 
-FORMS = {".csv": tables.CSV, ".jsonl": tables.JSONL, ".ndjson": tables.JSONL}
+FORMS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+"""`everlease.backup.tables` writes them; it is read, with all that it needs, when a file is to be written or read."""
 
 File = Annotated[Path, typer.Argument(help="CSV or JSON lines, by its suffix: .csv, .jsonl.", dir_okay=False)]
 
@@ -32,6 +30,8 @@ def export(
     yes: Yes = False,
 ) -> None:
     """Write all leases of one moment into a file; it appears when it is whole."""
+    from everlease.backup import files, lease_tables, tables  # noqa: PLC0415
+
     form = FORMS.get(file.suffix)
     if form is None:
         fail(f"{file}: a name that ends in .csv or .jsonl says what to write", USAGE)
@@ -40,7 +40,7 @@ def export(
     count = 0
     with progress("leases", None) as tell:
 
-        def rows() -> Iterator[tables.Row]:
+        def rows() -> Iterator[dict[str, str]]:
             nonlocal count
             for lease in client.list_leases(subnet=subnet, space=space, page_size=1000):
                 count += 1
@@ -62,6 +62,10 @@ def import_file(
     output: Output = Format.TABLE,
 ) -> None:
     """Put leases of a file into the cluster, such as another server's; no live promise is shortened."""
+    from everlease.backup import lease_tables  # noqa: PLC0415
+    from everlease.backup.lines import Damaged  # noqa: PLC0415
+    from everlease.cli.backup import report  # noqa: PLC0415
+
     now = time.time()
     try:
         leases = lease_tables.leases(file.read_text(encoding="utf-8"), now)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Tell = Callable[[float, float | None], None]
 
@@ -15,18 +14,20 @@ Tell = Callable[[float, float | None], None]
 @contextmanager
 def progress(words: str, total: float | None, *, octets: bool = False) -> Iterator[Tell]:
     """A bar; it is told (how much is done, how much there is in all: None = as before). octets: it counts bytes."""
+    from rich import progress as bars  # noqa: PLC0415  (for work that takes a while it may take a while)
+
     out = Console(file=sys.stderr)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn() if octets else MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn() if octets else bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
-        task = bars.add_task(words, total=total)
+    with bars.Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as shown:
+        task = shown.add_task(words, total=total)
 
         def tell(done: float, all_of_it: float | None = None) -> None:
-            bars.update(task, completed=done, total=total if all_of_it is None else all_of_it)
+            shown.update(task, completed=done, total=total if all_of_it is None else all_of_it)
 
         yield tell
 
