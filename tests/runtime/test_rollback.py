@@ -156,6 +156,28 @@ async def test_a_rollback_that_others_have_overtaken_is_seen_by_the_own_presence
     await house.leave()
 
 
+async def test_a_restored_backup_is_lived_down_as_long_as_the_configuration_says() -> None:
+    house = await House("one", Weather()).join()
+    configuration, view = house.rooms.configuration, house.rooms.view
+    until = house.rooms.clock.now() + 900
+    await configuration.documents.recover(until)
+    await configuration.begin(None, 0.0)
+    assert view.ghosts is not None
+    assert len(view.ghosts) == 0
+    assert house.restorer.until == pytest.approx(until - house.rooms.clock.later)
+    stranger = message(v4.DISCOVER, b"\x02\0\0\0\0\x66")
+    for _ in range(3):
+        assert await hear(house, stranger) == []
+        house.time.boot_now += 1.0
+    await configuration.documents.publish(f"{DOCUMENT}# another text\n", 1, "anna", "", 0.0)
+    await configuration.begin(None, 0.0)
+    assert configuration.recover_until == until
+    await configuration.documents.recover(0.0)
+    await configuration.begin(None, 0.0)
+    assert view.ghosts is None
+    await house.leave()
+
+
 async def serve_again(house: House) -> None:
     """The watch has moved to the restored store, its configuration is in force, and the presence is known there."""
     configuration = house.rooms.configuration
