@@ -132,6 +132,15 @@ def test_a_conflict_after_a_lost_answer_may_be_our_own_doing_and_is_told_so() ->
         declined.play(answer_of(servers(), GUARDED, 10, 0))
 
 
+def test_a_change_that_was_sent_and_that_nobody_answered_is_unknown_also_where_it_may_be_repeated() -> None:
+    for question in (SETS, GUARDED):
+        with pytest.raises(OutcomeUnknown, match="may have been done"):
+            Stage(a=[failed()], b=[failed()]).play(answer_of(servers("a", "b"), question, 10, 0))
+        with pytest.raises(Unreachable) as caught:
+            Stage(connect={"a": failed()}).play(answer_of(servers("a"), question, 10, 0))
+        assert not isinstance(caught.value, OutcomeUnknown)
+
+
 def test_what_may_be_asked_twice() -> None:
     apply = Call("ConfigService/ApplyConfig", object, Kind.CHANGE)
     request = config_service_pb2.ApplyConfigRequest
@@ -191,6 +200,26 @@ def test_a_watch_that_nobody_begins_ends_at_once_and_one_that_began_is_patient()
         stage.play(rows_of(servers("a"), WATCH, LIMITS, 0))
     waits = [step.seconds for step in stage.done if isinstance(step, Wait)]
     assert waits[0] == 0.1 and max(waits) == 5.0 and 60 < sum(waits) <= 65 + 5
+
+
+def test_a_watch_from_now_on_knows_its_place_before_the_first_message() -> None:
+    def place(request: lease_service_pb2.WatchLeasesRequest, message: object) -> None:
+        request.start_revision = message if isinstance(message, int) else 0
+
+    empty = lease_service_pb2.WatchLeasesRequest()
+    stream = Follow(WATCH.call, empty, WATCH.rows, place, READ)
+    stage = Stage(a=[41, [failed()]], b=[[failed("UNIMPLEMENTED", answered=True)]])
+    with pytest.raises(Refused):
+        stage.play(rows_of(servers("a", "b"), stream, LIMITS, 0))
+    assert [request.start_revision for request in stage.requests] == [41, 41]
+
+
+def test_a_node_with_too_many_watches_sends_the_next_one_elsewhere() -> None:
+    full = failed("RESOURCE_EXHAUSTED", reason="TOO_MANY_WATCHES")
+    stage = Stage(a=[[full]], b=[[told(7, "x"), failed("UNIMPLEMENTED", answered=True)]])
+    with pytest.raises(Refused):
+        stage.play(rows_of(servers("a", "b"), WATCH, LIMITS, 0))
+    assert [event.lease.address for event in stage.given] == ["x"]
 
 
 def test_a_reader_that_was_too_slow_goes_on_at_the_same_server() -> None:

@@ -61,13 +61,15 @@ class Pages(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class Follow(Generic[T]):
     """A stream without end. rows: those of a message; advance: moves the request behind a message, so that a new
-    stream goes on there.
+    stream goes on there; first: what to ask before the stream, for `advance` as well (a stream "from now on" would have no
+    place to go on from if it broke before its first message).
     """
 
     call: Call[Any]
     request: Any
     rows: Callable[[Any], Sequence[T]]
     advance: Callable[[Any, Any], None]
+    first: Ask[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,14 @@ class Upload(Generic[T]):
     messages: Iterable[Any]
 
 
+def harmless(call: Call[Any], request: Any) -> bool:
+    """Whether a request changes nothing."""
+    return call.kind is Kind.READ or getattr(request, "validate_only", False)
+
+
 def repeatable(call: Call[Any], request: Any) -> bool:
     """Whether a request may be sent again although the first one may have been carried out."""
-    if call.kind is not Kind.CHANGE or getattr(request, "validate_only", False):
+    if call.kind is Kind.SETS or harmless(call, request):
         return True
     if getattr(request, "force", False):
         return False

@@ -8,7 +8,7 @@ from everlease.client.calls import Ask, Call, Download, Follow, Kind
 from everlease.client.methods import rows, unary
 from everlease.pb.admin.v1 import cluster_service_pb2 as pb
 
-_STATUS = Call("ClusterService/GetStatus", pb.ClusterStatus)
+STATUS = Call("ClusterService/GetStatus", pb.ClusterStatus)
 _WATCH = Call("ClusterService/WatchStatus", pb.WatchStatusResponse)
 _AUDIT = Call("ClusterService/WatchAudit", pb.WatchAuditResponse)
 _DRAIN = Call("ClusterService/DrainNode", pb.DrainNodeResponse, Kind.SETS)
@@ -21,7 +21,7 @@ class Cluster:
     @unary
     def get_status(self) -> Ask[pb.ClusterStatus]:
         """The cluster as the node that answers sees it."""
-        return Ask(_STATUS, pb.GetStatusRequest())
+        return Ask(STATUS, pb.GetStatusRequest())
 
     @rows
     def watch_status(

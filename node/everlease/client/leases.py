@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from everlease.client.calls import Ask, Call, Follow, Kind, Pages
+from everlease.client.cluster import STATUS
 from everlease.client.methods import rows, unary
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
+from everlease.pb.admin.v1.cluster_service_pb2 import ClusterStatus, GetStatusRequest
 
 _LIST = Call("LeaseService/ListLeases", pb.ListLeasesResponse)
 _GET = Call("LeaseService/GetLease", pb.Lease)
@@ -120,11 +122,14 @@ class Leases:
         request = pb.WatchLeasesRequest(
             space=space, subnet=subnet, client=client, start_revision=start_revision, snapshot=snapshot
         )
-        return Follow(_WATCH, request, lambda message: message.events, _behind)
+        now = None if start_revision or snapshot else Ask(STATUS, GetStatusRequest())
+        return Follow(_WATCH, request, lambda message: message.events, _behind, now)
 
 
-def _behind(request: pb.WatchLeasesRequest, message: pb.WatchLeasesResponse) -> None:
-    """Go on after a message; within a snapshot that cannot be."""
-    if not message.snapshot_continues:
+def _behind(request: pb.WatchLeasesRequest, message: pb.WatchLeasesResponse | ClusterStatus) -> None:
+    """Go on after a message, or from what a node has seen; within a snapshot that cannot be."""
+    if isinstance(message, ClusterStatus):
+        request.start_revision = message.view_revision + 1
+    elif not message.snapshot_continues:
         request.snapshot = False
         request.start_revision = message.revision + 1

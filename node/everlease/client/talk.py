@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from everlease.client.calls import Ask, Call, Download, Follow, Pages, Upload, repeatable
+from everlease.client.calls import Ask, Call, Download, Follow, Pages, Upload, harmless, repeatable
 from everlease.client.errors import Failure, OutcomeUnknown, Unreachable
 from everlease.client.servers import Servers
 
@@ -33,8 +33,8 @@ LONGEST_PAUSE: Final = 5.0
 _NO_ANSWER: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 _MAYBE_DONE: Final = _NO_ANSWER | {"UNKNOWN", "INTERNAL"}
 _ENDED: Final = Failure("UNAVAILABLE", "the server ended the stream")
-_GO_ON: Final = frozenset({"SLOW_READER"})
-"""Reasons with which a node ends a stream that is to be opened again, there or anywhere."""
+_GO_ON: Final = frozenset({"SLOW_READER", "TOO_MANY_WATCHES"})
+"""Reasons with which a node ends a stream, or takes none, that is to be opened again, there or elsewhere."""
 
 _NOT_BEGUN: Final = frozenset({"JOINING"})
 """Reasons with which a node declines before it has done anything."""
@@ -114,14 +114,14 @@ def answer_of(servers: Servers, question: Ask[T] | Upload[T], timeout: float, no
 def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[T]:
     """One answer to one request; another server is asked where that is safe."""
     call, request = question.call, question.request
-    again = repeatable(call, request)
+    again, safe = repeatable(call, request), harmless(call, request)
     end, failures, doubt = now + max(timeout, call.least), [], None
     order = servers.order(now)
     for index, server in enumerate(order):
         share = (end - now) / (len(order) - index)
         if share <= 0:
             break
-        if not again:
+        if not safe:
             silent, now = yield from _silent(server, min(share, PROVING) if index + 1 < len(order) else share)
             if silent is not None:
                 servers.failed(server, now)
@@ -134,11 +134,11 @@ def ask(servers: Servers, question: Ask[T], timeout: float, now: float) -> Talk[
             servers.answered(server)
             return outcome.value
         if not _ask_another(failure, again):
-            raise _final(server, failure, doubt, again)
+            raise _final(server, failure, doubt, safe)
         servers.failed(server, now)
         failures.append((server, failure))
-        doubt = doubt or (None if failure.reason in _NOT_BEGUN else failure)
-    raise _nobody(failures)
+        doubt = doubt or (None if safe or failure.reason in _NOT_BEGUN else failure)
+    raise _nobody(failures) if doubt is None else _lost(failures[-1][0], doubt)
 
 
 def pour(servers: Servers, question: Upload[T], timeout: float, now: float) -> Talk[T]:
@@ -151,7 +151,7 @@ def pour(servers: Servers, question: Upload[T], timeout: float, now: float) -> T
             if outcome.failure is None:
                 servers.answered(server)
                 return outcome.value
-            raise _final(server, outcome.failure, None, False)
+            raise _final(server, outcome.failure, None, safe=False)
         servers.failed(server, now)
         failures.append((server, silent))
     raise _nobody(failures)
@@ -166,12 +166,11 @@ def _silent(server: str, within: float) -> Talk[tuple[Failure | None, float]]:
 
 def rows_of(servers: Servers, question: Rows[T], limits: tuple[float, float], now: float) -> Talk[None]:
     """Rows, page after page or as they happen. limits: timeout for a page, patience of a stream, in seconds."""
-    timeout, patience = limits
     if isinstance(question, Follow):
-        return follow(servers, question, patience, now)
+        return follow(servers, question, limits, now)
     if isinstance(question, Download):
         return download(servers, question, now)
-    return list_all(servers, question, timeout, now)
+    return list_all(servers, question, limits[0], now)
 
 
 def download(servers: Servers, stream: Download[T], now: float) -> Talk[None]:
@@ -203,12 +202,15 @@ def list_all(servers: Servers, listing: Pages[T], timeout: float, now: float) ->
         request.page_token = page.next_page_token
 
 
-def follow(servers: Servers, stream: Follow[T], patience: float, now: float) -> Talk[None]:
+def follow(servers: Servers, stream: Follow[T], limits: tuple[float, float], now: float) -> Talk[None]:
     """Every message, across servers, without a gap. Raises Unreachable at first, or after `patience` seconds of
     nobody; Refused (Compacted: the gap that cannot be closed) as soon as a node says so.
     """
+    timeout, patience = limits
     request = type(stream.request)()
     request.CopyFrom(stream.request)
+    if stream.first is not None:
+        stream.advance(request, (yield from ask(servers, stream.first, timeout, now)))
     heard, pause = -inf, FIRST_PAUSE
     while True:
         failures = []
@@ -251,18 +253,22 @@ def _ask_another(failure: Failure, again: bool) -> bool:
     return failure.reason in _NOT_BEGUN
 
 
-def _final(server: str, failure: Failure, doubt: Failure | None, again: bool) -> Exception:
-    """The error that ends it."""
-    if doubt is not None and again and failure.code in {"ABORTED", "NOT_FOUND", "ALREADY_EXISTS"}:
+def _final(server: str, failure: Failure, doubt: Failure | None, safe: bool) -> Exception:
+    """The error that ends it. doubt: of a server that was asked before, and may have done it."""
+    if doubt is not None and failure.code in {"ABORTED", "NOT_FOUND", "ALREADY_EXISTS"}:
         return OutcomeUnknown(
             f"an answer was lost ({doubt.message}); asked again, {server} says: {failure.message}. "
             "That may be because the first time had succeeded: look before you ask again",
             answered=True,
         )
-    if not again and failure.code in _MAYBE_DONE:
-        words = f"{server} was asked, and gave no answer ({failure.message}): it may have been done"
-        return OutcomeUnknown(f"{words}. Look before you ask again", answered=failure.answered)
+    if not safe and failure.code in _MAYBE_DONE:
+        return _lost(server, failure)
     return failure.refusal()
+
+
+def _lost(server: str, failure: Failure) -> OutcomeUnknown:
+    words = f"{server} was asked, and gave no answer ({failure.message}): it may have been done"
+    return OutcomeUnknown(f"{words}. Look before you ask again", answered=failure.answered)
 
 
 def _nobody(failures: Sequence[tuple[str, Failure]]) -> Unreachable:
