@@ -218,8 +218,10 @@ async def test_a_document_that_contradicts_a_reservation_is_refused(rooms: Rooms
         said = await refused(config.ApplyConfig(request), grpc.StatusCode.FAILED_PRECONDITION)
         assert words in said
     gone = OFFICE.replace("10.77.0.0/16", "10.79.0.0/16").replace("10.77.", "10.79.")
-    request = config_service_pb2.ApplyConfigRequest(document=gone, force=True)
+    request = config_service_pb2.ApplyConfigRequest(document=gone)
     assert "outside subnet 1" in await refused(config.ApplyConfig(request), grpc.StatusCode.FAILED_PRECONDITION)
+    request.force = True
+    assert (await config.ApplyConfig(request)).config.revision == 2
 
 
 # --- changing ---------------------------------------------------------------------------------------------------------

@@ -129,8 +129,8 @@ class Applying:
                 if outcome.orphans.total and not wish.force:
                     raise _orphaning(outcome.orphans)
                 outcome.after = await self._publish(wish, expected, config)
-            else:
-                (await guarded(self._rooms, config)).check()
+            elif wish.dry:
+                (await guarded(self._rooms, config)).check(force=wish.force)
         finally:
             await run(retire(config))
         return outcome
@@ -174,10 +174,12 @@ class Applying:
             await asyncio.sleep(0)
 
     async def _publish(self, wish: Wish, expected: int, config: Config) -> Current:
-        await self._foretell(wish, expected)
+        if len(wish.document) >= LARGE:
+            (await guarded(self._rooms, config)).check(force=wish.force)  # before everybody is set to work
+            await self._foretell(wish, expected)
         for _ in range(ATTEMPTS):
             made = await guarded(self._rooms, config)
-            made.check()
+            made.check(force=wish.force)
             try:
                 return await self._put(wish, expected, made)
             except Conflict as other:
@@ -187,8 +189,6 @@ class Applying:
 
     async def _foretell(self, wish: Wish, expected: int) -> None:
         """Let every node that serves compile a large document before it is in force: then none of them pauses."""
-        if len(wish.document) < LARGE:
-            return
         rooms = self._rooms
         try:
             coming = await rooms.configuration.documents.lay_down(wish.document, expected)

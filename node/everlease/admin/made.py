@@ -1,6 +1,6 @@
-"""The reservations made by the API, held against a document that somebody wants in force.
+"""The reservations made by the API, held against the document in force, or one that somebody wants there.
 
-The law of this file: what is checked is everything that was ever committed, and the document is put in force only if
+The law of this file: what is checked is everything that was ever committed, and a document is put in force only if
 nothing was made since.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import PreconditionFailure
 
-from everlease.admin.answers import Refusal
+from everlease.admin.answers import Refusal, config_of
 from everlease.admin.convert import dotted
 from everlease.config.diff import identifier
 from everlease.core.model import Config, Reservation, Subnet
@@ -24,6 +24,10 @@ from everlease.store.view import View
 PATIENCE: Final = 2.0
 """Seconds for this node's view to show what is committed."""
 
+NOTICED: Final = 0.5
+LOADED: Final = 10.0
+"""Seconds for this node's watch to bring a new configuration, and for this node to have read it."""
+
 _PERIOD: Final = 0.02
 _STRIDE: Final = 200
 _SHOWN: Final = 20
@@ -31,20 +35,37 @@ _SHOWN: Final = 20
 
 @dataclass(slots=True)
 class Guarded:
-    """What was found. expect: what the transaction that puts the document in force compares; clashes: for people."""
+    """What was found, for people. expect: what the transaction that puts the document in force compares.
+
+    clashes: reservations that contradict the document; homeless: those that it leaves without a subnet.
+    """
 
     expect: dict[bytes, int]
     clashes: list[str] = field(default_factory=list)
+    homeless: list[str] = field(default_factory=list)
 
-    def check(self) -> None:
-        """Raise Refusal if there is a clash."""
-        if not self.clashes:
-            return
-        detail = PreconditionFailure()
-        for line in self.clashes[:_SHOWN]:
-            detail.violations.add(type="RESERVATIONS", subject="", description=line)
-        words = f"{len(self.clashes)} reservations made by the API contradict the document, such as: {self.clashes[0]}"
-        raise Refusal(Code.FAILED_PRECONDITION, f"{words}; nothing was changed", [detail])
+    def check(self, *, force: bool) -> None:
+        """Raise Refusal if there is a clash, which nobody can force, or a reservation that would have no subnet."""
+        if self.clashes:
+            raise _refusal("contradict the document", self.clashes)
+        if self.homeless and not force:
+            raise _refusal("would have no subnet (apply it with force to leave them so)", self.homeless)
+
+
+async def settled(rooms: Rooms) -> Config:
+    """This node's configuration, once it is the one in force: whoever has just applied one waits a moment for it.
+
+    Raises Refusal, Unavailable. After LOADED seconds it is what this node has; compares decide.
+    """
+    configuration = rooms.configuration
+    _, in_force = await configuration.documents.current()
+    for turn in range(int(LOADED / _PERIOD)):
+        config = config_of(rooms)
+        noticed = configuration.seen == in_force or turn < NOTICED / _PERIOD
+        if not noticed or config.mod_revision == in_force:
+            break
+        await asyncio.sleep(_PERIOD)
+    return config
 
 
 async def guarded(rooms: Rooms, config: Config) -> Guarded:
@@ -55,7 +76,9 @@ async def guarded(rooms: Rooms, config: Config) -> Guarded:
     await _seen(rooms.view, changed)
     found = Guarded({key: changed})
     for place, (space, made) in enumerate(_each(rooms.view), 1):
-        if words := clash(config, space, made):
+        if words := homeless(config, space, made):
+            found.homeless.append(words)
+        elif words := clash(config, made):
             found.clashes.append(words)
         if place % _STRIDE == 0:
             await asyncio.sleep(0)
@@ -77,18 +100,33 @@ def _each(view: View) -> Iterator[tuple[str, Reservation]]:
             yield space, made
 
 
-def clash(config: Config, space: str, made: Reservation) -> str:
-    """Why a reservation cannot stand beside a configuration, "" = it can."""
-    what = f"{identifier(made)}" + (f" at {dotted(made.address)}" if made.address else "")
+def homeless(config: Config, space: str, made: Reservation) -> str:
+    """Why a reservation is in no subnet of its own, "" = it is."""
     subnet = config.subnets.get(made.subnet)
     if subnet is None or subnet.space != space:
-        return f"{what}: there is no subnet {made.subnet}"
-    if made.address and not subnet.holds(made.address):
-        return f"{what}: outside subnet {subnet.id}"
+        return f"{_what(made)}: there is no subnet {made.subnet}"
+    return f"{_what(made)}: outside subnet {subnet.id}" if made.address and not subnet.holds(made.address) else ""
+
+
+def clash(config: Config, made: Reservation) -> str:
+    """Why a reservation of a subnet that there is cannot stand beside the document's, "" = it can."""
+    subnet, what = config.subnets[made.subnet], _what(made)
     if made.address in subnet.reserved:
         return f"{what}: the document keeps that address for {identifier(subnet.reserved[made.address])}"
     other = in_document(config, subnet, made)
     return f"{what}: the document has a reservation for the same client in subnet {other.subnet}" if other else ""
+
+
+def _what(made: Reservation) -> str:
+    return identifier(made) + (f" at {dotted(made.address)}" if made.address else "")
+
+
+def _refusal(what: str, lines: list[str]) -> Refusal:
+    detail = PreconditionFailure()
+    for line in lines[:_SHOWN]:
+        detail.violations.add(type="RESERVATIONS", subject="", description=line)
+    words = f"{len(lines)} reservations made by the API {what}, such as: {lines[0]}; nothing was changed"
+    return Refusal(Code.FAILED_PRECONDITION, words, [detail])
 
 
 def in_document(config: Config, subnet: Subnet, made: Reservation) -> Reservation | None:

@@ -16,6 +16,7 @@ from everlease.admin import audit
 from everlease.admin.answers import Refusal, answered, config_of, invalid, not_found, unready
 from everlease.admin.auth import author_of
 from everlease.admin.convert import address_of, space_of
+from everlease.admin.made import settled
 from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
 from everlease.admin.reservation_messages import NONE, of_document, of_record, parse_name, word_of
 from everlease.admin.reserving import Draft, Reserving, changed
@@ -123,7 +124,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         """One."""
         if request.reservation.name:
             raise invalid("reservation.name", "follows from the address, or from subnet and identifier")
-        await self._reserving.settled()
+        await settled(self._rooms)
         draft = self._reserving.draft(request.reservation, author_of(context, request.author))
         if request.validate_only:
             if await self._reserving.read(draft.space, draft.word) is not None:
@@ -140,7 +141,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
     ) -> pb.Reservation:
         """What is kept, or for whom."""
         space, word = parse_name(request.reservation.name)
-        await self._reserving.settled()
+        await settled(self._rooms)
         known = await self._known(space, word, request.etag)
         before = of_record(space, word, _decoded(known), known.revision)
         wanted = _merged(before, request)
@@ -174,7 +175,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         """Each by itself, many in a transaction."""
         if len(request.reservations) > MOST:
             raise invalid("reservations", f"{len(request.reservations)} at once; at most {MOST}")
-        await self._reserving.settled()
+        await settled(self._rooms)
         answer = pb.BatchCreateReservationsResponse()
         drafts: list[tuple[int, Draft]] = []
         author = author_of(context, request.author)

@@ -39,12 +39,6 @@ STEP: Final = 8
 
 LONGEST_AUTHOR: Final = 200
 
-NOTICED: Final = 0.5
-LOADED: Final = 10.0
-"""Seconds for this node's watch to bring a new configuration, and for this node to have read it."""
-
-_PERIOD: Final = 0.02
-
 
 @dataclass(slots=True)
 class Draft:
@@ -77,16 +71,6 @@ class Reserving:
         """What reservations are checked against. Raises Refusal."""
         return config_of(self._rooms)
 
-    async def settled(self) -> None:
-        """Wait a moment for the configuration that is in force: whoever has just applied one goes on from there."""
-        configuration = self._rooms.configuration
-        _, in_force = await configuration.documents.current()
-        for turn in range(int(LOADED / _PERIOD)):
-            noticed = configuration.seen == in_force or turn < NOTICED / _PERIOD
-            if not noticed or self.config().mod_revision == in_force:
-                return
-            await asyncio.sleep(_PERIOD)
-
     def draft(self, message: pb.Reservation, author: str) -> Draft:
         """A message checked by itself, against the document, and against this node's view. Raises Refusal."""
         config = self.config()
@@ -99,7 +83,7 @@ class Reserving:
             reservation = self._single.compile(written_of(message), subnet)
         except BadReservation as bad:
             raise _invalid(bad) from bad
-        if words := clash(config, subnet.space, reservation):
+        if words := clash(config, reservation):
             raise Refusal(Code.ALREADY_EXISTS, words)
         draft = Draft(subnet.space, word_of(reservation), reservation, self._record(message, reservation, author))
         self._check_known(config, subnet, draft)
