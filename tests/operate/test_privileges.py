@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +125,13 @@ def test_no_secret_is_in_a_log_a_metric_or_the_arguments_of_a_process(etcd, tmp_
         wait_until(lambda: "papers not read again" in node.log.read_text(), 20, "the node says that the file is bad")
         roles.write_text(good + "  - {name: ci, role: operator, sha256: " + sha256(STRAY.encode()).hexdigest() + "}\n")
         wait_until(lambda: node.log.read_text().count("not read again") > 1, 20, "it says so again")
+        assert ask(node, tmp_path, TOKEN) == ""  # what was good is still in force
+        roles.write_text("loopback: viewer\n")
+        wait_until(lambda: "papers read again" in node.log.read_text(), 20, "the node follows the file")
+        assert ask(node, tmp_path, TOKEN).startswith("UNAUTHENTICATED")
+        read = node.log.read_text().count("papers read again")
+        os.kill(node.running.pid, signal.SIGHUP)
+        wait_until(lambda: node.log.read_text().count("papers read again") > read, 20, "and reads it when told")
         arguments = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
         told = b"\n".join([node.log.read_bytes(), node.exposition(), *arguments]).decode(errors="replace")
     finally:

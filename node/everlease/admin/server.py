@@ -53,7 +53,7 @@ LARGEST_REQUEST: Final = 32 << 20
 CALLS: Final = 64
 """At once; more are refused with RESOURCE_EXHAUSTED."""
 
-CONNECTIONS: Final = 256
+CONNECTIONS: Final = 512
 """At once; more are closed. Each holds an open file, of which a process has 1,024 by default."""
 
 _OPTIONS: Final = (

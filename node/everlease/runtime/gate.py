@@ -90,7 +90,8 @@ class Gate:
             self._behind_until = now + BEHIND
             if _is_shed(datagram.data, age):
                 return "overload"
-        return "" if self._allows(datagram.data[_CHADDR], now) else "rate_limit"
+        hardware = datagram.data[_CHADDR]
+        return "" if hardware == _NOBODY or self._clients.allows(hardware, now) else "rate_limit"
 
     def refuses_message(self, packet: Packet, link: str, now: float) -> str:
         """Why a packet is dropped that was read, "" = it is not. link: its label, "" for a relay's socket."""
@@ -112,9 +113,6 @@ class Gate:
     def was_behind(self, now: float) -> bool:
         """Whether this node could not keep up a moment ago; the others, who hear the same, hardly could either."""
         return now < self._behind_until
-
-    def _allows(self, hardware: bytes, now: float) -> bool:
-        return hardware == _NOBODY or self._clients.allows(hardware, now)
 
 
 def _is_shed(data: bytes, age: float) -> bool:
