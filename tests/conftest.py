@@ -19,14 +19,20 @@ from lab.scope import EtcdScope
 _scopes = itertools.count(1)
 
 
-MACHINE = {"root", "etcd", "lab", "etcd_single", "etcd_cluster", "start_etcd"}
-"""Markers and fixtures of tests that start processes, make networks, and mind how long that takes."""
+NETWORK, STORE = {"root", "lab"}, {"etcd", "etcd_single", "etcd_cluster", "start_etcd"}
+"""Markers and fixtures of tests that make networks, and of those that start etcd."""
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:
-    """With two workers (`-n 2 --dist loadgroup`) one has all that wants the machine, the other the pure tests."""
-    if MACHINE & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
-        item.add_marker(pytest.mark.xdist_group("machine"))
+    """With two workers (`-n 2 --dist loadgroup`) one plays on networks, the other on stores; pure tests fill the gaps.
+
+    Tests of one kind never run beside each other: they mind how long something takes.
+    """
+    needs = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
+    if NETWORK & needs:
+        item.add_marker(pytest.mark.xdist_group("network"))
+    elif STORE & needs:
+        item.add_marker(pytest.mark.xdist_group("store"))
 
 
 @pytest.fixture(scope="session")
