@@ -61,8 +61,8 @@ class Pages(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class Follow(Generic[T]):
     """A stream without end. rows: those of a message; advance: moves the request behind a message, so that a new
-    stream goes on there; first: what to ask before the stream, for `advance` as well (a stream "from now on" would have no
-    place to go on from if it broke before its first message).
+    stream goes on there; first: what to ask before the stream, for `advance` as well (a stream "from now on" would have
+    no place to go on from if it broke before its first message).
     """
 
     call: Call[Any]
