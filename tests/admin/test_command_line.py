@@ -90,7 +90,7 @@ STORY = (
     Row("lease export FOLDER/leases.txt", ".jsonl", 2),
     Row("lease import FOLDER/leases.csv --dry-run", "dry run"),
     Row("lease import FOLDER/leases.csv", "say --yes", 2),
-    Row("lease import FOLDER/leases.csv --yes", "leases kept"),
+    Row("lease import FOLDER/leases.csv --yes", "leases skipped"),
     Row("backup snapshot FOLDER/snapshot", "bytes"),
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -55,7 +56,8 @@ async def test_every_method_of_the_asyncio_client(three: Three) -> None:
 def test_a_node_that_is_killed_in_the_middle_of_a_list_or_a_watch_is_not_missed(three: Three) -> None:
     addresses = [f"10.77.190.{last}" for last in range(30)]
     with Client(three.server) as client:
-        watched = begin(lambda take: collect(client, take), 2 * len(addresses))
+        revision = client.get_status().view_revision
+        watched = begin(lambda take: list(islice(watched_of(client, addresses, revision), take)), 2 * len(addresses))
         for number, address in enumerate(addresses):
             client.add_lease(address, mac(1000 + number))
         listed = []
@@ -102,6 +104,23 @@ def test_a_node_that_stands_still_is_passed_over_within_its_share_of_the_time(th
         still.resume()
 
 
+@pytest.mark.slow
+def test_a_watch_leaves_a_node_that_stands_still_and_misses_nothing(three: Three) -> None:
+    addresses = [f"10.77.194.{last}" for last in range(20)]
+    with Client(three.server) as client, Client(three.servers[1]) as other:
+        revision = client.get_status().view_revision
+        still = asked(three, client)
+        assert still.name != three.site.nodes[1].name
+        seen = begin(lambda take: list(islice(watched_of(client, addresses, revision), take)), 2 * len(addresses))
+        for number, address in enumerate(addresses):
+            other.add_lease(address, mac(1400 + number))
+        still.pause()
+        for number, address in enumerate(addresses):
+            other.add_lease(address, mac(1400 + number), hostname="again")
+        assert seen() == addresses + addresses
+        still.resume()
+
+
 def test_conflicts_and_lost_clusters_are_told_apart(three: Three) -> None:
     with Client(three.server) as client:
         client.add_lease("10.77.193.1", mac(1300))
@@ -134,15 +153,9 @@ async def only(events: AsyncIterator[Any], addresses: list[str]) -> AsyncIterato
             return
 
 
-def collect(client: Client, most: int) -> list[str]:
-    found: list[str] = []
-    revision = client.get_status().view_revision
-    for event in client.watch_leases(start_revision=revision):
-        if event.lease.address.startswith("10.77.190."):
-            found.append(event.lease.address)
-        if len(found) == most:
-            break
-    return found
+def watched_of(client: Client, addresses: list[str], revision: int) -> Iterator[str]:
+    events = client.watch_leases(start_revision=revision)
+    return (event.lease.address for event in events if event.lease.address in addresses)
 
 
 def begin(work: Callable[[int], list[str]], most: int) -> Callable[[], list[str]]:
