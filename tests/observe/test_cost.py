@@ -26,7 +26,7 @@ from everlease.lab.processes import Process
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
-RATE, WARM_UP, PAIRS = 4000, 3.0, 40
+RATE, WARM_UP, PAIRS = 4000, 3.0, 90
 WITHIN_REACH = 0.7
 """Of what the machine does at most, where that is less than RATE: the load and the store are on it, too."""
 

@@ -65,7 +65,6 @@ DRILLS = {
         Fault("F5-one", lambda s: network.node_reaches(s, 1, s.follower(1)), ("StoreMemberUnreachable",)),
         Fault("F5-none", lambda s: network.node_reaches(s, 1), ("NodeNotServing",)),
         Fault("F29-mute", lambda s: network.clients_side_mute(s, 1), ("NodeTakenOver",)),
-        Fault("F28-files", lambda s: process.no_more_files(s, 1), ("NodeDown",)),
         Fault("F20", lambda s: process.node_killed(s, 1), ("NodeDown",)),
     ],
 }
