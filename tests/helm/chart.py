@@ -6,6 +6,7 @@ Law: a switch is a change of values that some template asks about; a new one get
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -186,7 +187,12 @@ def loaded() -> helm_python.Chart:
 
 def texts(values: Values) -> dict[str, str]:
     """Template -> what it renders. Raises HelmError."""
-    return loaded().render(values, name=RELEASE, namespace=NAMESPACE)
+    return _texts(json.dumps(values, sort_keys=True))
+
+
+@cache
+def _texts(values: str) -> dict[str, str]:
+    return loaded().render(json.loads(values), name=RELEASE, namespace=NAMESPACE)
 
 
 def render(values: Values) -> list[Object]:

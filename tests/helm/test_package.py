@@ -20,7 +20,7 @@ KEPT = ["broadcast-document", "relay-document", "relay-shared", "relay-internal-
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_strict_lint_finds_nothing(case: str) -> None:
-    for version in (OLDEST, NEWEST):
+    for version in (OLDEST, NEWEST) if "most" in case else (NEWEST,):
         report = helm_python.lint(CHART, CASES[case], strict=True, kube_version=f"v{version}.0", namespace=NAMESPACE)
         assert report["errors"] == []
         assert [each for each in report["messages"] if each["severity"] > 1] == []
