@@ -329,3 +329,11 @@ async def test_a_batch_without_an_answer_is_found_out_about(rooms: Rooms, stub: 
     answer = await restored(stub, a_file([(POOL + n, lease(n)) for n in range(50)]), recovery=pb.RECOVERY_OFF)
     assert answer.leases_added + answer.leases_kept == 50
     assert answer.conflict_count == 0
+
+
+async def test_a_record_whose_keys_cannot_be_read_is_told_and_left(rooms: Rooms, stub: Stub) -> None:
+    await put(rooms, (rooms.keys.client("default", 1, lease(3).client), b"what is this"))
+    answer = await restored(stub, a_file([(POOL + n, lease(n)) for n in range(5)]), recovery=pb.RECOVERY_OFF)
+    assert (answer.leases_added, answer.conflict_count) == (4, 1)
+    assert "cannot be made sense of" in answer.conflicts[0].description
+    assert await stored(rooms, POOL + 3) is None

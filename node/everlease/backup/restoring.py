@@ -25,7 +25,7 @@ from everlease.store.view import View
 DEADLINE: Final = 5.0
 
 ATTEMPTS: Final = 6
-"""Rounds for a batch: with an election in the middle two are lost, and some seconds between them."""
+"""Rounds in which nothing moves: with an election in the middle two have no answer, and some seconds between them."""
 
 PAUSE: Final = 0.5
 """Seconds after a round without an answer."""
@@ -103,28 +103,33 @@ class Restoring:
 
     async def leases(self, items: Sequence[LeaseItem]) -> None:
         """Some records. Raises Unavailable, NoSpace."""
-        began, left, rounds = perf_counter(), list(items), 0
+        began, left, vain = perf_counter(), list(items), 0
         for _, _, lease in items:
             self.tally.longest = max(self.tally.longest, lease.valid)
         while left:
-            rounds += 1
+            before = len(left)
             try:
                 left = await self._round(left)
             except Unavailable:
-                if rounds >= ATTEMPTS:
+                if vain + 1 >= ATTEMPTS:
                     raise
                 await asyncio.sleep(PAUSE)
+            vain = vain + 1 if len(left) == before else 0
+            if vain >= ATTEMPTS:
+                self._give_up(left)
+                break
         await asyncio.sleep(REST * (perf_counter() - began) if not self._dry else 0)
 
     async def _round(self, items: list[LeaseItem]) -> list[LeaseItem]:
         """Judge and write; those that have to be judged again."""
         rules, times, batch = Rules(self._view, self.config), self._times(), Batch(None)
         sent: list[tuple[LeaseItem, Verdict, Leaf]] = []
+        settled: list[tuple[LeaseItem, Verdict]] = []
         later: list[LeaseItem] = []
         for item in items:
             verdict = rules.judge(*item, times)
             if verdict.change is None or self._dry:
-                self._count(item, verdict)
+                settled.append((item, verdict))
                 continue
             leaf = plan(self._keys, verdict.change)
             if len(sent) < MAX_CHANGES and batch.add(leaf):
@@ -133,6 +138,8 @@ class Restoring:
                 later.append(item)
         if sent:
             later += self._conclude(sent, await self._store.batch(batch.request(), DEADLINE))
+        for item, verdict in settled:  # not before: a round without an answer is begun again
+            self._count(item, verdict)
         return later
 
     def _conclude(self, sent: list[tuple[LeaseItem, Verdict, Leaf]], result: BatchResult) -> list[LeaseItem]:
@@ -145,6 +152,12 @@ class Restoring:
                 self._view.refresh(leaf.names(), answer, result.revision)
                 again.append(item)
         return again
+
+    def _give_up(self, items: Sequence[LeaseItem]) -> None:
+        """What is refused again and again: keys that cannot be read, or that change all the time."""
+        for space, address, lease in items:
+            words = f"{lease.client.hex(':')} held it; its records here cannot be made sense of"
+            self.tally.conflict(ADDRESS_TAKEN, f"spaces/{space}/leases/{dotted(address)}", words)
 
     def _count(self, item: LeaseItem, verdict: Verdict) -> None:
         space, address, lease = item
