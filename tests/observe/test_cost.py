@@ -14,7 +14,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, quantiles
 
 import pytest
 
@@ -26,7 +26,7 @@ from everlease.lab.processes import Process
 
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
-RATE, WARM_UP, PAIRS = 4000, 3.0, 90
+RATE, WARM_UP, PAIRS = 4000, 3.0, 60
 WITHIN_REACH = 0.7
 """Of what the machine does at most, where that is less than RATE: the load and the store are on it, too."""
 
@@ -37,6 +37,9 @@ SCRAPED_EVERY = 30
 """Turns: 15 s, as deploy/prometheus says."""
 
 MAY_COST = 0.03
+NORMAL = 0.93
+"""Error of a median, for a distance of one between the quartiles and one value."""
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -108,7 +111,8 @@ def test_metrics_cost_less_than_three_percent_of_a_nodes_processor(
         rate = node.reach(rate)
         pairs = node.pairs(rate)
     shares = [(observed - bare) / observed for observed, bare in pairs]
-    cost, noise = mean(shares), stdev(shares) / len(shares) ** 0.5
+    low, cost, high = quantiles(shares)  # not the mean: a turn in which the machine does something else says nothing
+    noise = NORMAL * (high - low) / len(shares) ** 0.5
     print(f"at {rate} exchanges/s the node uses {mean(used for used, _ in pairs):.0%} of a processor; ", end="")
     print(f"metrics cost {cost:.1%} of that, give or take {noise:.1%}")
     assert cost < MAY_COST
