@@ -27,7 +27,7 @@ from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue, Result, Unavailable
 from everlease.store.parameters import pack
 from everlease.store.records import BadRecord, ReservationRecord, decode_reservation_record, encode, undotted
-from everlease.store.txn import Batch, Leaf
+from everlease.store.txn import MAX_CHANGES, Batch, Leaf
 
 DEADLINE: Final = 5.0
 
@@ -36,6 +36,15 @@ ATTEMPTS: Final = 3
 
 STEP: Final = 8
 """Reservations checked between two turns of the loop: at 60 to 100 us each, below a millisecond."""
+
+SLICE: Final = 40
+"""Transactions of one reservation made between two turns of the loop: at 15 us each."""
+
+FULL: Final = MAX_CHANGES - 1
+"""Reservations of a transaction, beside the key that says that something changed."""
+
+IN_FLIGHT: Final = 3
+"""Batches at once: the store writes one while this node makes the next."""
 
 LONGEST_AUTHOR: Final = 200
 
@@ -105,19 +114,41 @@ class Reserving:
 
     async def put(self, drafts: Sequence[Draft]) -> list[int | Refusal]:
         """Write each by itself; the mod revision of each, or why it is refused. Raises Unavailable, NoSpace."""
-        fates: list[int | Refusal] = []
-        rest = [(draft, self._leaf(draft)) for draft in drafts]
-        while rest:
-            batch = self._batch()
-            count = 0
-            while count < len(rest) and batch.add(rest[count][1]):
-                count += 1
-            results, revision = await self._send(batch)
-            for (draft, leaf), result in zip(rest[:count], results, strict=True):
-                fates.append(await self._fate(draft, leaf, result, revision))
-            rest = rest[count:]
-            await asyncio.sleep(0)
-        return fates
+        writing: list[asyncio.Task[list[int | Refusal]]] = []
+        try:
+            async for taken, batch in self._batches(drafts):
+                writing.append(asyncio.create_task(self._write(taken, batch)))
+                if len(taken) < FULL:
+                    await writing[-1]  # the next one may name the same keys: the first of the request comes first
+                elif len(writing) >= IN_FLIGHT:
+                    await writing[-IN_FLIGHT]
+            return [fate for each in writing for fate in await each]
+        finally:
+            for each in writing:
+                each.cancel()
+
+    async def _batches(self, drafts: Sequence[Draft]) -> AsyncIterator[tuple[list[tuple[Draft, Leaf]], Batch]]:
+        """As few transactions as they fit into, made in slices."""
+        taken: list[tuple[Draft, Leaf]] = []
+        batch = self._batch()
+        for place, draft in enumerate(drafts):
+            leaf = self._leaf(draft)
+            if not batch.add(leaf):
+                yield taken, batch
+                taken, batch = [], self._batch()
+                batch.add(leaf)
+            taken.append((draft, leaf))
+            if place % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        if taken:
+            yield taken, batch
+
+    async def _write(self, taken: Sequence[tuple[Draft, Leaf]], batch: Batch) -> list[int | Refusal]:
+        results, revision = await self._send(batch)
+        return [
+            await self._fate(draft, leaf, result, revision)
+            for (draft, leaf), result in zip(taken, results, strict=True)
+        ]
 
     async def delete(self, space: str, word: bytes, known: KeyValue) -> None:
         """Take one away that is as `known`. Raises Refusal: ABORTED."""
