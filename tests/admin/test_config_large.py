@@ -134,7 +134,7 @@ def test_a_hundred_thousand_reservations_within_a_minute_while_clients_are_serve
         wait_until(lambda: other and _has(other, last), PATIENCE, "the other nodes have them")
         _listed(other)
     for prefix in ("/everlease/v/reservations/", "/everlease/x/reservations/"):
-        three.site.etcd.etcdctl("del", "--prefix", prefix)
+        three.site.etcd.etcdctl("--command-timeout=60s", "del", "--prefix", prefix)
 
 
 def _has(channel: grpc.Channel, request: pb.GetReservationRequest) -> bool:
