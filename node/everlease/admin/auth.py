@@ -75,8 +75,6 @@ _BY_ROLE: Final = {
         "everlease.admin.v1.BackupService/RestoreBackup",
         "everlease.admin.v1.BackupService/EndRecovery",
         "everlease.admin.v1.BackupService/DisarmAlarm",
-        "everlease.admin.v1.BackupService/EndRecovery",
-        "everlease.admin.v1.BackupService/DisarmAlarm",
         "everlease.admin.v1.BackupService/SaveSnapshot",
     ),
 }
