@@ -1,4 +1,4 @@
-"""Write docs/reference/cli.md from the commands themselves, and docs/reference/client.md from the Python client.
+"""Write the pages of docs/reference: each from the commands, the client, or what `sources` names.
 
     .venv/bin/python docs/reference/generate.py
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from everlease.client.api import Api
 from everlease.client.methods import rows, unary
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))
+
+from sources import api_page, configuration_page, metrics_page  # noqa: E402  (beside this file, wherever it is run)
+
 CONNECTION = "Connection"
 
 CLI_HEAD = """# The command line
@@ -175,7 +180,13 @@ def _plain(annotation: str) -> str:
     return annotation.replace("pb.", "")
 
 
-PAGES = {"cli.md": cli_page, "client.md": client_page}
+PAGES = {
+    "cli.md": cli_page,
+    "client.md": client_page,
+    "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
+    "api.md": api_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

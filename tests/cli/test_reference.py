@@ -25,7 +25,7 @@ def test_the_reference_is_what_the_program_says(tmp_path: Path) -> None:
         "for name, page in generate.PAGES.items(): pathlib.Path(sys.argv[2], name).write_text(page())"
     )
     subprocess.run([sys.executable, "-c", made, str(REFERENCE), str(tmp_path)], check=True)
-    for page in ("cli.md", "client.md"):
+    for page in ("cli.md", "client.md", "configuration.md", "metrics.md", "api.md"):
         assert (tmp_path / page).read_text() == (REFERENCE / page).read_text(), "run docs/reference/generate.py"
 
 
