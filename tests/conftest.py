@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from admin.three import three, three_nodes  # noqa: F401  (fixtures: once for all folders)
 from everlease.lab.etcd import EtcdCluster, EtcdOptions
@@ -24,15 +25,22 @@ NETWORK, STORE = {"root", "lab"}, {"etcd", "etcd_single", "etcd_cluster", "start
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:
-    """With two workers (`-n 2 --dist loadgroup`) one plays on networks, the other on stores; pure tests fill the gaps.
+    """Marks what makes networks `network`: these mind how long something takes, and want the machine for themselves.
 
-    Tests of one kind never run beside each other: they mind how long something takes.
+    Of the rest, with two workers (`-n 2 --dist loadgroup`), one has all that starts etcd.
     """
     needs = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
     if NETWORK & needs:
-        item.add_marker(pytest.mark.xdist_group("network"))
+        item.add_marker(pytest.mark.network)
     elif STORE & needs:
         item.add_marker(pytest.mark.xdist_group("store"))
+
+
+@pytest.fixture(autouse=True)
+def log_as_nobody_configured() -> Iterator[None]:
+    """A test that configures the log leaves no level behind that hides another test's lines."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

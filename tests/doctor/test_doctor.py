@@ -181,13 +181,15 @@ def doctor(*words: str, server: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.etcd
-def test_the_command_looks_at_a_live_cluster_and_its_etcd(etcd, tmp_path: Path) -> None:
+def test_the_command_looks_at_a_live_cluster_and_its_etcd(etcd, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     document = tmp_path / "office.yaml"
     document.write_text(OFFICE)
     running = RunningNode(
         tmp_path, Loopback(), "n1", etcd.endpoints, listens=["127.0.0.1:16701"], prefix=etcd.prefix, document=document
     )
-    running.start().wait_ready(40)
+    running.start()
+    request.addfinalizer(running.kill)
+    running.wait_ready(40)
     seen = doctor(server=running.admin)
     found = {(each["subject"], each["check"]): each for each in json.loads(seen.stdout)}
     assert found["node n1", "serves"]["seen"] == "256 of 256 buckets"

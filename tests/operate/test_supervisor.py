@@ -103,7 +103,7 @@ def test_without_a_supervisor_nobody_is_told() -> None:
 
 @pytest.mark.etcd
 def test_a_real_node_says_that_it_is_ready_why_it_waits_that_it_lives_and_that_it_leaves(
-    etcd, listener: Listener, tmp_path: Path
+    etcd, listener: Listener, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     environment = {"NOTIFY_SOCKET": str(listener.path), "WATCHDOG_USEC": "30000000"}
     node = Node(
@@ -111,6 +111,7 @@ def test_a_real_node_says_that_it_is_ready_why_it_waits_that_it_lives_and_that_i
         environment=environment,
     )  # fmt: skip
     node.start()
+    request.addfinalizer(node.kill)
     wait_until(lambda: any("config apply" in told for told in listener.listen()), 40, "the node says what it lacks")
     assert listener.heard[0] == "READY=1"
     document = tmp_path / "office.yaml"

@@ -83,7 +83,9 @@ def test_the_images_program_tells_its_version(built: Path) -> None:
 
 
 @pytest.mark.etcd
-def test_the_images_program_leases_an_address(built: Path, etcd, tmp_path: Path) -> None:
+def test_the_images_program_leases_an_address(
+    built: Path, etcd, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     document = tmp_path / "office.yaml"
     document.write_text(OFFICE)
     node = Node(
@@ -91,7 +93,9 @@ def test_the_images_program_leases_an_address(built: Path, etcd, tmp_path: Path)
         document=document, flags=["--reply-to", "source"],
     )  # fmt: skip
     node.program = [str(built / "bin" / "everlease")]
-    node.start().wait_ready(40)
+    node.start()
+    request.addfinalizer(node.kill)
+    node.wait_ready(40)
     assert RelayedClient([("127.0.0.1", 16701)]).bind().address.startswith("10.77.16.")
     assert node.stop() == 0
 

@@ -84,7 +84,9 @@ def group_of(name: str) -> set[str]:
 
 
 @pytest.mark.etcd
-def test_a_node_makes_no_system_call_that_its_unit_refuses(etcd, tmp_path: Path) -> None:
+def test_a_node_makes_no_system_call_that_its_unit_refuses(
+    etcd, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     need("strace")
     document, trace = tmp_path / "office.yaml", tmp_path / "trace"
     document.write_text(OFFICE)
@@ -93,6 +95,7 @@ def test_a_node_makes_no_system_call_that_its_unit_refuses(etcd, tmp_path: Path)
     )
     node.program = ["strace", "-f", "-qq", "-o", str(trace), *node.program]
     node.start()
+    request.addfinalizer(node.kill)
     node.wait_ready(60)
     node.cli("explain", "--hw-address", "02:00:00:00:00:05", "--relay", "10.77.0.1")
     wait_until(lambda: node.metric("everlease_view_revision") > 0, 10, "a scrape")

@@ -12,7 +12,7 @@ import pytest
 from simulate.plants import PLANTS
 
 TESTS = Path(__file__).parents[1]
-IN_CI = 2048
+IN_CI = 512
 MANY = 5_000
 BOUND = 400
 """Seeds within which each planted bug must be found."""
