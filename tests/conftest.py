@@ -20,20 +20,14 @@ from lab.scope import EtcdScope
 _scopes = itertools.count(1)
 
 
-NETWORK, STORE = {"root", "lab"}, {"etcd", "etcd_single", "etcd_cluster", "start_etcd"}
-"""Markers and fixtures of tests that make networks, and of those that start etcd."""
+NETWORK = {"root", "lab"}
+"""Marker and fixture of tests that make networks."""
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:
-    """Marks what makes networks `network`: these mind how long something takes, and want the machine for themselves.
-
-    Of the rest, with two workers (`-n 2 --dist loadgroup`), one has all that starts etcd.
-    """
-    needs = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
-    if NETWORK & needs:
+    """Marks what makes networks: these tests mind how long something takes, and want the machine for themselves."""
+    if NETWORK & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
         item.add_marker(pytest.mark.network)
-    elif STORE & needs:
-        item.add_marker(pytest.mark.xdist_group("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -124,7 +124,7 @@ run_everything() {
     "check_$part" || failed+=("$part")
   done
   heading "tests that want no machine for themselves, two at a time"
-  run_pytest -n 2 --dist loadgroup -m 'not slow and not network' tests || failed+=("tests without networks")
+  run_pytest -n 2 --dist loadfile -m 'not slow and not network' tests || failed+=("tests without networks")
   heading "tests on networks"
   run_pytest -m 'not slow and network' --durations=10 tests || failed+=("tests on networks")
   [ ${#failed[@]} -eq 0 ] || { say "failed: ${failed[*]}"; return 1; }

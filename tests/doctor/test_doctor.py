@@ -21,6 +21,7 @@ from everlease.pb.admin.v1.cluster_service_pb2 import NODE_STATE_DEGRADED, NODE_
 from everlease.runtime.interfaces import InterfaceInfo
 from everlease.store.upkeep import Disk, MemberStatus
 from lab.nodes import Node as RunningNode
+from lab.nodes import free_listen
 from operate.test_real_node import OFFICE
 
 MIB = 1 << 20
@@ -185,7 +186,7 @@ def test_the_command_looks_at_a_live_cluster_and_its_etcd(etcd, tmp_path: Path, 
     document = tmp_path / "office.yaml"
     document.write_text(OFFICE)
     running = RunningNode(
-        tmp_path, Loopback(), "n1", etcd.endpoints, listens=["127.0.0.1:16701"], prefix=etcd.prefix, document=document
+        tmp_path, Loopback(), "n1", etcd.endpoints, listens=[free_listen()], prefix=etcd.prefix, document=document
     )
     running.start()
     request.addfinalizer(running.kill)

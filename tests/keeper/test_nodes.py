@@ -16,13 +16,12 @@ from everlease.lab.processes import Loopback, run, wait_until
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.versions import warnings
 from keeper.stage import flat_put
-from lab.nodes import Node
+from lab.nodes import Node, free_listen
 from lab.scope import EtcdScope
 
 pytestmark = pytest.mark.etcd
 SMALL = 16 << 20
 GOOD = "schema: 1\nsubnets: [{id: 1, prefix: 10.77.0.0/16, relays: [127.0.0.1], pools: [{range: 10.77.16.0/24}]}]\n"
-PORTS = iter(range(31100, 31200))
 
 MakeNode = Callable[..., Node]
 
@@ -35,7 +34,7 @@ def node_on(tmp_path: Path) -> Iterator[MakeNode]:
     with ExitStack() as stack:
 
         def make(endpoints: list[str], name: str = "n1", *flags: str, prefix: str = "/everlease") -> Node:
-            where = {"listens": [f"127.0.0.1:{next(PORTS)}"], "prefix": prefix}
+            where = {"listens": [free_listen()], "prefix": prefix}
             node = Node(tmp_path, Loopback(), name, endpoints, document=document, flags=flags, **where)
             stack.callback(lambda: node.process and node.kill())
             return node.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from everlease.lab.etcd import free_ports
 from everlease.lab.processes import LabError, Loopback, Place, Process, run, wait_until
+
+
+def free_listen() -> str:
+    """An address for `--listen` on this machine that nobody has just now."""
+    return f"127.0.0.1:{free_ports(1, socket.SOCK_DGRAM)[0]}"
 
 
 class Node:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from everlease.lab.processes import Loopback, need, wait_until
-from lab.nodes import Node
+from lab.nodes import Node, free_listen
 
 pytestmark = pytest.mark.etcd
 
@@ -27,7 +27,7 @@ def nodes(etcd, tmp_path: Path) -> Iterator[list[Node]]:
     """Two nodes that serve relays on loopback, on ports that no DHCP server uses."""
     found = [
         Node(
-            tmp_path, Loopback(), f"n{number}", etcd.endpoints, listens=[f"127.0.0.{number}:{16700 + number}"],
+            tmp_path, Loopback(), f"n{number}", etcd.endpoints, listens=[free_listen()],
             prefix=etcd.prefix,
         )
         for number in (1, 2)

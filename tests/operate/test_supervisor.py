@@ -15,7 +15,7 @@ from everlease.lab.processes import Loopback, wait_until
 from everlease.runtime.lifeline import DEGRADED, JOINING, SERVING
 from everlease.runtime.rooms import Rooms
 from everlease.supervisor import Supervisor, is_stuck
-from lab.nodes import Node
+from lab.nodes import Node, free_listen
 from operate.test_real_node import OFFICE
 
 
@@ -107,7 +107,7 @@ def test_a_real_node_says_that_it_is_ready_why_it_waits_that_it_lives_and_that_i
 ) -> None:
     environment = {"NOTIFY_SOCKET": str(listener.path), "WATCHDOG_USEC": "30000000"}
     node = Node(
-        tmp_path, Loopback(), "n1", etcd.endpoints, listens=["127.0.0.1:16701"], prefix=etcd.prefix,
+        tmp_path, Loopback(), "n1", etcd.endpoints, listens=[free_listen()], prefix=etcd.prefix,
         environment=environment,
     )  # fmt: skip
     node.start()

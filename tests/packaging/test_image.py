@@ -17,7 +17,7 @@ from everlease.cli.node import app
 from everlease.lab.etcd import free_ports
 from everlease.lab.processes import Loopback, Process, need, wait_until
 from everlease.quickstart.clients import RelayedClient
-from lab.nodes import Node
+from lab.nodes import Node, free_listen
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = DEPLOY / "Dockerfile"
@@ -88,15 +88,16 @@ def test_the_images_program_leases_an_address(
 ) -> None:
     document = tmp_path / "office.yaml"
     document.write_text(OFFICE)
+    listen = free_listen()
     node = Node(
-        tmp_path, Loopback(), "n1", etcd.endpoints, listens=["127.0.0.1:16701"], prefix=etcd.prefix,
+        tmp_path, Loopback(), "n1", etcd.endpoints, listens=[listen], prefix=etcd.prefix,
         document=document, flags=["--reply-to", "source"],
     )  # fmt: skip
     node.program = [str(built / "bin" / "everlease")]
     node.start()
     request.addfinalizer(node.kill)
     node.wait_ready(40)
-    assert RelayedClient([("127.0.0.1", 16701)]).bind().address.startswith("10.77.16.")
+    assert RelayedClient([("127.0.0.1", int(listen.rpartition(":")[2]))]).bind().address.startswith("10.77.16.")
     assert node.stop() == 0
 
 

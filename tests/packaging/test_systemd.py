@@ -12,7 +12,7 @@ from typer.main import get_command
 from checkout import ROOT
 from everlease.cli.node import app
 from everlease.lab.processes import Loopback, need, run, wait_until
-from lab.nodes import Node
+from lab.nodes import Node, free_listen
 from operate.test_real_node import OFFICE
 
 FOLDER = ROOT / "deploy" / "systemd"
@@ -91,7 +91,7 @@ def test_a_node_makes_no_system_call_that_its_unit_refuses(
     document, trace = tmp_path / "office.yaml", tmp_path / "trace"
     document.write_text(OFFICE)
     node = Node(
-        tmp_path, Loopback(), "n1", etcd.endpoints, listens=["127.0.0.1:16701"], prefix=etcd.prefix, document=document
+        tmp_path, Loopback(), "n1", etcd.endpoints, listens=[free_listen()], prefix=etcd.prefix, document=document
     )
     node.program = ["strace", "-f", "-qq", "-o", str(trace), *node.program]
     node.start()
