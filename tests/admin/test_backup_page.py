@@ -43,7 +43,7 @@ def test_every_command_of_the_page_does_what_it_says(three: Three, tmp_path: Pat
         assert done.exit_code == 0, (words, done.output)
         return done.output
 
-    run("lease", "add", "10.77.190.1", "--hw-address", "02:00:5e:0b:00:01")
+    run("lease", "add", "10.77.170.1", "--hw-address", "02:00:5e:0b:00:01")
     backup = tmp_path / "everlease.jsonl"
     told = set()
     for _, *written in COMMANDS:
@@ -60,4 +60,4 @@ def test_every_command_of_the_page_does_what_it_says(three: Three, tmp_path: Pat
         f"head -n -1 {backup} | sha256sum", shell=True, capture_output=True, text=True, check=True
     )
     assert told_by_hand.stdout.split()[0] in backup.read_text().splitlines()[-1]
-    assert "10.77.190.1" in (tmp_path / "leases.csv").read_text()
+    assert "10.77.170.1" in (tmp_path / "leases.csv").read_text()
