@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/reference/generate.py
 
-`tests/readme/test_reference.py` fails where a file and its source differ.
+`tests/cli/test_reference.py` fails where a file and its source differ.
 """
 
 from __future__ import annotations
