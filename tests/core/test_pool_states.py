@@ -26,9 +26,22 @@ def test_nothing_new_is_given_from_a_pool_that_is_not_active(state: str) -> None
         assert offer.yiaddr >> 8 == 0x0A4D11
 
 
-@pytest.mark.parametrize("state", ["draining", "disabled"])
-def test_without_another_pool_there_is_no_address(state: str) -> None:
-    assert house(state, other=state).answer(message(v4.DISCOVER, 100)) == "no_address"
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [("draining", "draining", "draining"), ("disabled", "disabled", "disabled"), ("disabled", "draining", "draining")],
+)
+def test_silence_says_so_where_no_pool_is_open(first: str, second: str, reason: str) -> None:
+    assert house(first, other=second).answer(message(v4.DISCOVER, 100)) == reason
+
+
+def test_a_pool_for_others_and_one_that_is_full_are_no_reason_to_say_so() -> None:
+    mine = replace(pool("10.77.16.0", "10.77.16.0"), classes=frozenset())
+    theirs = replace(pool("10.77.17.0", "10.77.17.9"), classes=frozenset({"phones"}))
+    shut = world(subnet(pools=(replace(mine, state="draining"), theirs)))
+    assert shut.answer(message(v4.DISCOVER, 100)) == "draining"
+    full = world(subnet(pools=(mine, replace(pool("10.77.18.0", "10.77.18.9"), state="draining"))))
+    bind(full, 1, "10.77.16.0")
+    assert full.answer(message(v4.DISCOVER, 100)) == "no_address"
 
 
 @pytest.mark.parametrize(("state", "answer"), [("active", v4.ACK), ("draining", v4.ACK), ("disabled", "disabled")])

@@ -236,14 +236,11 @@ class Cluster:
         return answer
 
     def _status(self, member: Member) -> pb.StatusResponse:
-        answer = pb.StatusResponse(version="3.4.23", db_size=member.size, raft_term=self.term)
-        answer.db_size_in_use, answer.raft_applied_index = member.in_use, member.applied
-        self._head(member.applied).fill(answer.header)
-        answer.header.member_id = member.number
+        leader = 0
         if not self.lacks_leader(member):
-            answer.leader = self.leader.number if self.leader is not None else member.number
-        answer.errors.extend(f"memberID:{each.number} alarm:NOSPACE " for each in self.members.values() if each.full)
-        return answer
+            leader = self.leader.number if self.leader is not None else member.number
+        full = [each.number for each in self.members.values() if each.full]
+        return messages.status(member, self._head(member.applied), leader, full)
 
     def _defragment(self, member: Member, call: Call) -> None:
         """The member answers nobody while it rewrites its database."""

@@ -9,7 +9,7 @@ from typing import Any
 from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store.api import Compacted, KeyValue, Unavailable
 from everlease.store.mvcc import Mvcc
-from simulate.members import Refused
+from simulate.members import Member, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,16 @@ def news(events: Sequence[KeyValue], more: bool, head: Head) -> pb.WatchResponse
         event = answer.events.add(type=pb.Event.PUT if each.value is not None else pb.Event.DELETE)
         event.kv.key, event.kv.mod_revision, event.kv.version = each.key, each.revision, each.version
         event.kv.value = each.value or b""
+    return answer
+
+
+def status(member: Member, head: Head, leader: int, full: Sequence[int]) -> pb.StatusResponse:
+    """What a member says of itself. leader: its number, 0 = it knows of none; full: who has raised an alarm."""
+    answer = pb.StatusResponse(version="3.4.23", db_size=member.size, raft_term=head.term, leader=leader)
+    answer.db_size_in_use, answer.raft_applied_index = member.in_use, member.applied
+    head.fill(answer.header)
+    answer.header.member_id = member.number
+    answer.errors.extend(f"memberID:{number} alarm:NOSPACE " for number in full)
     return answer
 
 

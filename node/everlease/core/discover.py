@@ -16,7 +16,7 @@ from everlease.core.allocate import ORDERED, allocate, is_scarce, own_mask
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, body_of
 from everlease.core.crowding import is_crowded
 from everlease.core.lifecycle import OFFERED, Row, lifetime, timers
-from everlease.core.model import ACTIVE, DRAINING, Policy, Pool, Reservation, Subnet
+from everlease.core.model import ACTIVE, DISABLED, DRAINING, Policy, Pool, Reservation, Subnet
 from everlease.core.plan import plan_of
 from everlease.core.policy import policy_of
 from everlease.core.query import DENY, TAKEN, Query, availability, entitlement, holds
@@ -116,7 +116,7 @@ def choose(query: Query) -> Choice | str:
     """The address for a client that asks for any, or the reason for silence."""
     active = [subnet for subnet in query.network.subnets if subnet.state == ACTIVE]
     if not active:
-        return DRAINING if any(each.state == DRAINING for each in query.network.subnets) else "disabled"
+        return DRAINING if any(each.state == DRAINING for each in query.network.subnets) else DISABLED
     for choice in _wishes(query, active):
         if choice is not None:
             return choice
@@ -125,9 +125,17 @@ def choose(query: Query) -> Choice | str:
         return "unknown_client"
     spot = allocate(query, open_)
     if spot is None:
-        return "no_address"
+        return _why_none(query, open_)
     row = query.row(spot.address)
     return Choice(spot.subnet, spot.address, spot.pool, query.reservation(spot.subnet), POOL, row, spot.alone)
+
+
+def _why_none(query: Query, subnets: list[Subnet]) -> str:
+    """Used up, or shut: the pools that the client may use all drain, or are disabled."""
+    states = {pool.state for subnet in subnets for pool in subnet.pools if query.allows(pool)}
+    if ACTIVE in states or not states:
+        return "no_address"
+    return DRAINING if DRAINING in states else DISABLED
 
 
 def _wishes(query: Query, active: list[Subnet]) -> Iterator[Choice | None]:

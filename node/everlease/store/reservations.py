@@ -6,6 +6,8 @@ Law: as with leases, only newer revisions apply. Pure.
 from __future__ import annotations
 
 from everlease.core.model import Reservation
+from everlease.store.api import KeyValue
+from everlease.store.records import BadRecord, decode_reservation
 
 
 class ReservationTable:
@@ -83,3 +85,44 @@ class ReservationTable:
 
     def __len__(self) -> int:
         return len(self._by_word)
+
+
+class ReservationView:
+    """What a node's view knows of them: a table for each space that there ever were any in."""
+
+    unreadable: int
+    _reservations: dict[str, ReservationTable]
+
+    def reservation_at(self, space: str, address: int) -> Reservation | None:
+        """The API reservation on an address, or None."""
+        table = self._reservations.get(space)
+        return table.at(address) if table is not None else None
+
+    def reservation_of(self, space: str, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
+        """The API reservation for an identifier in a subnet, or None."""
+        table = self._reservations.get(space)
+        return table.of(subnet, kind, value, relay) if table is not None else None
+
+    def reservations(self, space: str) -> list[tuple[bytes, Reservation]]:
+        """Every API reservation of a space, with the last words of its key."""
+        table = self._reservations.get(space)
+        return table.all() if table is not None else []
+
+    def reservation_spaces(self) -> list[str]:
+        """Spaces that API reservations are known in."""
+        return list(self._reservations)
+
+    def reserved(self, space: str, block: int) -> int:
+        """Mask of the addresses of a /24 that API reservations keep."""
+        table = self._reservations.get(space)
+        return table.mask(block) if table is not None else 0
+
+    def _apply_reservation(self, space: str, word: bytes, record: KeyValue) -> None:
+        table = self._reservations.setdefault(space, ReservationTable())
+        if record.value is None:
+            table.delete(word, record.revision)
+            return
+        try:
+            table.put(word, decode_reservation(record.value, record.revision))
+        except BadRecord:
+            self.unreadable += 1

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from everlease.core.actions import Change
 from everlease.core.identity import NOWHERE, Circuit
 from everlease.core.lifecycle import Row
-from everlease.core.model import Reservation
 from everlease.store.api import KeyValue, Result
 from everlease.store.ghosts import Ghosts
 from everlease.store.keys import CONFIG, DRAINS, LEASES, NODES, RESERVATIONS, Keys, parse_address
@@ -26,13 +25,12 @@ from everlease.store.records import (
     circuit_of_lease,
     decode_circuit,
     decode_presence,
-    decode_reservation,
     decode_row,
     read_current,
     row_of,
     unreadable_row,
 )  # fmt: skip
-from everlease.store.reservations import ReservationTable
+from everlease.store.reservations import ReservationView
 
 SLICE = 200
 """Rows per slice: 200 take about half a millisecond, and nothing may hold the loop longer than 2 ms."""
@@ -62,8 +60,8 @@ class Listing:
     drained: set[str] = field(default_factory=set)
 
 
-class View:
-    """Implements `core.situation.View`.
+class View(ReservationView):
+    """Implements `core.situation.View`, together with what it inherits.
 
     revision: the last complete one that the watch or a load has brought; loads: how often it was read as a whole.
     current, config_revision: what `config/current` says and its mod revision (0: there is none). nodes: presence by
@@ -98,7 +96,7 @@ class View:
         self.usage = Usage()
         self._tables: dict[str, LeaseTable] = {}
         self._by_prefix: dict[bytes, LeaseTable] = {}
-        self._reservations: dict[str, ReservationTable] = {}
+        self._reservations = {}
         self._gone_nodes: dict[str, int] = {}
         self._drains: dict[str, tuple[int, bool]] = {}
         self._listing: Listing | None = None
@@ -124,30 +122,6 @@ class View:
         """Mask of the blocks of a /16 in which every address is taken."""
         table = self._tables.get(space)
         return table.full(region) if table is not None else 0
-
-    def reservation_at(self, space: str, address: int) -> Reservation | None:
-        """The API reservation on an address, or None."""
-        table = self._reservations.get(space)
-        return table.at(address) if table is not None else None
-
-    def reservation_of(self, space: str, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
-        """The API reservation for an identifier in a subnet, or None."""
-        table = self._reservations.get(space)
-        return table.of(subnet, kind, value, relay) if table is not None else None
-
-    def reservations(self, space: str) -> list[tuple[bytes, Reservation]]:
-        """Every API reservation of a space, with the last words of its key."""
-        table = self._reservations.get(space)
-        return table.all() if table is not None else []
-
-    def reservation_spaces(self) -> list[str]:
-        """Spaces that API reservations are known in."""
-        return list(self._reservations)
-
-    def reserved(self, space: str, block: int) -> int:
-        """Mask of the addresses of a /24 that API reservations keep."""
-        table = self._reservations.get(space)
-        return table.mask(block) if table is not None else 0
 
     def used(self, subnet: int) -> int:
         """How many addresses of a subnet are not free."""
@@ -245,16 +219,6 @@ class View:
         if put and self.counts_circuits:
             table.circuits.note(address, *decode_circuit(record.value))
         return put
-
-    def _apply_reservation(self, space: str, word: bytes, record: KeyValue) -> None:
-        table = self._reservations.setdefault(space, ReservationTable())
-        if record.value is None:
-            table.delete(word, record.revision)
-            return
-        try:
-            table.put(word, decode_reservation(record.value, record.revision))
-        except BadRecord:
-            self.unreadable += 1
 
     def _apply_presence(self, name: str, record: KeyValue) -> None:
         known = self.nodes.get(name)
