@@ -75,6 +75,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._reserving = Reserving(rooms)
+        self.close = self._reserving.close
 
     @answered
     async def ListReservations(
@@ -125,7 +126,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         if request.reservation.name:
             raise invalid("reservation.name", "follows from the address, or from subnet and identifier")
         await settled(self._rooms)
-        draft = self._reserving.draft(request.reservation, author_of(context, request.author))
+        draft = await self._reserving.draft(request.reservation, author_of(context, request.author))
         if request.validate_only:
             if await self._reserving.read(draft.space, draft.word) is not None:
                 raise Refusal(Code.ALREADY_EXISTS, f"{draft.name} exists already")
@@ -145,7 +146,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         known = await self._known(space, word, request.etag)
         before = of_record(space, word, _decoded(known), known.revision)
         wanted = _merged(before, request)
-        draft = self._reserving.draft(wanted, author_of(context, request.author))
+        draft = await self._reserving.draft(wanted, author_of(context, request.author))
         if draft.word != word:
             raise invalid("reservation", "without an address the name says whom it is for: create another one instead")
         if request.validate_only:

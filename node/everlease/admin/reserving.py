@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest
@@ -19,9 +19,10 @@ from everlease.admin.answers import Refusal, config_of, invalid
 from everlease.admin.convert import address_of, dotted, space_of
 from everlease.admin.made import clash, same_kinds
 from everlease.admin.reservation_messages import identity_of, name_of, parameters_of, word_of, written_of
-from everlease.config.single import BadReservation, Single
+from everlease.config.clerk import MOST, BadReservation, Clerk, Read
 from everlease.core.model import EMPTY, Config, Reservation, Subnet
 from everlease.core.select import subnet_of
+from everlease.errors import ConfigError
 from everlease.pb.admin.v1 import reservation_service_pb2 as pb
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue, Result, Unavailable
@@ -35,7 +36,7 @@ ATTEMPTS: Final = 3
 """A batch whose answer was lost is sent again: what it has done already shows in its failure branch."""
 
 STEP: Final = 8
-"""Reservations checked between two turns of the loop: at 60 to 100 us each, below a millisecond."""
+"""Reservations checked between two turns of the loop: at 60 us each, below a millisecond."""
 
 SLICE: Final = 40
 """Transactions of one reservation made between two turns of the loop: at 15 us each."""
@@ -53,13 +54,15 @@ LONGEST_AUTHOR: Final = 200
 class Draft:
     """A reservation on its way. word: last words of its key; expected: mod revision of the key (0 = none).
 
-    stale: index entries that may be overwritten, with their mod revisions.
+    fence: mod revision of the configuration that it was checked against; stale: index entries that may be overwritten,
+    with their mod revisions.
     """
 
     space: str
     word: bytes
     reservation: Reservation
     record: ReservationRecord
+    fence: int
     expected: int = 0
     stale: dict[bytes, int] = field(default_factory=dict)
 
@@ -70,45 +73,70 @@ class Draft:
 
 
 class Reserving:
-    """Checks and writes; one configuration at a time is known."""
+    """Checks and writes."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._single: Single | None = None
+        self._clerk = Clerk()
+        self.close = self._clerk.close
 
     def config(self) -> Config:
         """What reservations are checked against. Raises Refusal."""
         return config_of(self._rooms)
 
-    def draft(self, message: pb.Reservation, author: str) -> Draft:
+    async def draft(self, message: pb.Reservation, author: str) -> Draft:
         """A message checked by itself, against the document, and against this node's view. Raises Refusal."""
-        config = self.config()
-        if self._single is None or self._single.config is not config:
-            self._single = Single(config)
-        if len(author) > LONGEST_AUTHOR:
-            raise invalid("author", f"longer than {LONGEST_AUTHOR} characters")
-        subnet = _subnet(config, message)
-        try:
-            reservation = self._single.compile(written_of(message), subnet)
-        except BadReservation as bad:
-            raise _invalid(bad) from bad
-        if words := clash(config, reservation):
-            raise Refusal(Code.ALREADY_EXISTS, words)
-        draft = Draft(subnet.space, word_of(reservation), reservation, self._record(message, reservation, author))
-        self._check_known(config, subnet, draft)
-        return draft
+        ((_, found),) = [each async for each in self.drafts([message], author)]
+        if isinstance(found, Refusal):
+            raise found
+        return found
 
     async def drafts(
         self, messages: Sequence[pb.Reservation], author: str
     ) -> AsyncIterator[tuple[int, Draft | Refusal]]:
-        """Each message's place, and its draft or why there is none; the loop turns in between."""
-        for place, message in enumerate(messages):
+        """Each message's place, and its draft or why there is none; the loop turns in between. Raises Refusal."""
+        if len(author) > LONGEST_AUTHOR:
+            raise invalid("author", f"longer than {LONGEST_AUTHOR} characters")
+        for start in range(0, len(messages), MOST):
+            async for found in self._some(list(enumerate(messages))[start : start + MOST], author):
+                yield found
+
+    async def _some(
+        self, messages: Sequence[tuple[int, pb.Reservation]], author: str
+    ) -> AsyncIterator[tuple[int, Draft | Refusal]]:
+        config = self.config()
+        asked: list[tuple[int, pb.Reservation, Subnet]] = []
+        written: list[dict[str, Any]] = []
+        for place, message in messages:
             try:
-                yield place, self.draft(message, author)
+                subnet = _subnet(config, message)
+                written.append(written_of(message))
+                asked.append((place, message, subnet))
             except Refusal as refused:
                 yield place, refused
             if place % STEP == STEP - 1:
                 await asyncio.sleep(0)
+        try:
+            read = await self._clerk.read(config, [(one, each[2]) for one, each in zip(written, asked, strict=True)])
+        except ConfigError as away:
+            raise Refusal(Code.UNAVAILABLE, str(away)) from away
+        for (place, message, subnet), found in zip(asked, read, strict=True):
+            try:
+                yield place, self._draft(config, subnet, message, found, author)
+            except Refusal as refused:
+                yield place, refused
+            if place % STEP == STEP - 1:
+                await asyncio.sleep(0)
+
+    def _draft(self, config: Config, subnet: Subnet, message: pb.Reservation, found: Read, author: str) -> Draft:
+        if isinstance(found, BadReservation):
+            raise _invalid(found)
+        if words := clash(config, found):
+            raise Refusal(Code.ALREADY_EXISTS, words)
+        record = self._record(message, found, author)
+        draft = Draft(subnet.space, word_of(found), found, record, config.mod_revision)
+        self._check_known(config, subnet, draft)
+        return draft
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -225,9 +253,7 @@ class Reserving:
         keys, made = self._rooms.keys, draft.reservation
         key = keys.reservations(draft.space) + draft.word
         index = keys.reserved_client(draft.space, made.subnet, identity_of(made))
-        config = self._rooms.configuration.current
-        expect = {key: draft.expected, index: draft.stale.get(index, 0)}
-        expect[keys.config_current] = config.mod_revision if config is not None else 0
+        expect = {key: draft.expected, index: draft.stale.get(index, 0), keys.config_current: draft.fence}
         return Leaf(dict(expect), [(key, encode(draft.record)), (index, draft.word)])
 
     def _batch(self) -> Batch:

@@ -13,17 +13,14 @@ The law of this file: tokens are not in it, only their SHA-256; a file with anyt
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from typing import Any, Final
 
 from everlease.admin.auth import Role
-from everlease.config import text as texts
 from everlease.config.problems import InvalidDocument
 from everlease.errors import ConfigError
 
@@ -32,6 +29,9 @@ LARGEST: Final = 1 << 20
 
 KINDS: Final = ("CN", "DNS", "URI", "EMAIL", "IP")
 """Of names in a certificate: the subject's common name, and the subject alternative names by their kind."""
+
+MOST_SHOWN: Final = 20
+"""Faults that one line names."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _ROLES: Final = {role.word: role for role in Role}
@@ -69,26 +69,28 @@ class Roles:
 
 def read(path: Path) -> Roles:
     """What the file says. Raises ConfigError that names everything wrong with it, and quotes nothing."""
+    from everlease.config import text as texts  # noqa: PLC0415  (YAML: only where there is such a file)
+
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST + 1)
         if len(octets) > LARGEST:
-            raise ConfigError(f"{path}: longer than {LARGEST:,} octets")
+            raise ConfigError(f"longer than {LARGEST:,} octets")
         tree, twice = texts.read(octets.decode())
         if twice:
             raise texts.located(tree, twice)
-        return _roles(_File.model_validate(tree))
+        return _roles(tree)
     except InvalidDocument as bad:
         raise ConfigError(f"{path}: line {bad.problems[0].line} cannot be read as YAML") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (octet {error.start})") from error
-    except ValidationError as wrong:
-        words = "; ".join(f"{_place(each['loc'])}: {each['msg']}" for each in wrong.errors(include_input=False)[:20])
-        raise ConfigError(f"{path}: {words}") from None
     except ConfigError as wrong:
         raise ConfigError(f"{path}: {wrong}") from None
+
+
+# --- values: each returns what is meant, or raises ValueError that says what to write ---------------------------------
 
 
 def _role(word: object) -> Role:
@@ -97,22 +99,22 @@ def _role(word: object) -> Role:
     raise ValueError(f"write one of {', '.join(_ROLES)}")
 
 
-def _pattern(text: str) -> str:
-    kind, colon, rest = text.partition(":")
-    if not colon or kind not in KINDS or not rest:
+def _pattern(text: object) -> re.Pattern[str]:
+    kind, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if kind not in KINDS or not rest:
         raise ValueError(f"write KIND:NAME, where KIND is one of {', '.join(KINDS)}")
-    return text
+    return re.compile(".*".join(map(re.escape, f"{kind}:{rest}".split("*"))))
 
 
-def _hash(text: str) -> str:
-    if not _HEX.fullmatch(text):
+def _hash(text: object) -> bytes:
+    if not isinstance(text, str) or not _HEX.fullmatch(text):
         raise ValueError("write the SHA-256 of the token: 64 hexadecimal digits in lower case, never the token itself")
-    return text
+    return bytes.fromhex(text)
 
 
-def _token_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError("at most 64 letters, digits, '.', '_', '@' and '-'")
+def _token_name(text: object) -> str:
+    if not isinstance(text, str) or not _NAME.fullmatch(text):
+        raise ValueError("write at most 64 letters, digits, '.', '_', '@' and '-'")
     return text
 
 
@@ -126,42 +128,54 @@ def _end(value: object) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-_Role = Annotated[Role, BeforeValidator(_role)]
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("write a list")
+    return value
 
 
-class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    match: Annotated[str, AfterValidator(_pattern)]
-    role: _Role
+# --- mappings ---------------------------------------------------------------------------------------------------------
+
+_Keys = Mapping[str, Callable[[object], Any]]
+
+_FILE: Final[_Keys] = {"loopback": _role, "certificates": _list, "tokens": _list}
+_RULE: Final[_Keys] = {"match": _pattern, "role": _role}
+_TOKEN: Final[_Keys] = {"name": _token_name, "role": _role, "sha256": _hash, "expires": _end}
+_OPTIONAL: Final = frozenset((*_FILE, "expires"))
 
 
-class _Token(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    name: Annotated[str, AfterValidator(_token_name)]
-    role: _Role
-    sha256: Annotated[str, AfterValidator(_hash)]
-    expires: Annotated[float | None, BeforeValidator(_end)] = None
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    loopback: _Role = Role.ADMIN
-    certificates: list[_Rule] = []
-    tokens: list[_Token] = []
-
-
-def _roles(file: _File) -> Roles:
-    rules = [(re.compile(".*".join(map(re.escape, rule.match.split("*")))), rule.role) for rule in file.certificates]
-    tokens = {bytes.fromhex(each.sha256): Token(each.name, each.role, each.expires) for each in file.tokens}
-    if len(tokens) < len(file.tokens):
+def _roles(tree: object) -> Roles:
+    """Raises ConfigError that names everything wrong."""
+    wrong: list[str] = []
+    file = _mapping(tree, "", _FILE, wrong)
+    rules, rows = (
+        [_mapping(row, f"{key}[{place}]", keys, wrong) for place, row in enumerate(file.get(key, ()))]
+        for key, keys in (("certificates", _RULE), ("tokens", _TOKEN))
+    )
+    if wrong:
+        raise ConfigError("; ".join(wrong[:MOST_SHOWN]))
+    tokens = {row["sha256"]: Token(row["name"], row["role"], row.get("expires")) for row in rows}
+    if len(tokens) < len(rows):
         raise ConfigError("tokens: the same hash is given twice")
-    if len({each.name for each in file.tokens}) < len(file.tokens):
+    if len({each.name for each in tokens.values()}) < len(rows):
         raise ConfigError("tokens: the same name is given twice; the audit names callers by it")
-    return Roles(file.loopback, rules, tokens)
+    return Roles(file.get("loopback", Role.ADMIN), [(rule["match"], rule["role"]) for rule in rules], tokens)
 
 
-def _place(path: tuple[int | str, ...]) -> str:
-    """Of what is wrong; a key that we do not know may be a secret that slipped."""
-    known = _File.model_fields.keys() | _Rule.model_fields.keys() | _Token.model_fields.keys()
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" if part in known else ".?" for part in path)
-    return "".join(parts).lstrip(".") or "the file"
+def _mapping(given: object, place: str, keys: _Keys, wrong: list[str]) -> dict[str, Any]:
+    """What its keys mean; what is wrong joins `wrong`, which never quotes: a key may be a secret that slipped."""
+    if not isinstance(given, dict):
+        wrong.append(f"{place}: write a mapping of {', '.join(keys)}")
+        return {}
+    found = {}
+    for key, read_value in keys.items():
+        try:
+            if key in given:
+                found[key] = read_value(given[key])
+            elif key not in _OPTIONAL:
+                raise ValueError("it is missing")
+        except ValueError as error:
+            wrong.append(f"{place}{'.' if place else ''}{key}: {error}")
+    if given.keys() - keys.keys():
+        wrong.append(f"{place or 'the file'}: there is another key than {', '.join(keys)}")
+    return found

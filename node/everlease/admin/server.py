@@ -6,6 +6,7 @@ The law of this file: clients are bounded in number, size and idleness; they sha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from typing import Final
@@ -95,6 +96,7 @@ class Handle:
         self._doorkeeper = doorkeeper
         self._tasks = tasks
         self.port = port
+        self.at_end = contextlib.AsyncExitStack()
 
     async def reread(self) -> None:
         """Certificates and roles again, for connections and calls to come; the log says how it went."""
@@ -109,6 +111,7 @@ class Handle:
         for task in self._tasks:
             task.cancel()
         await self._server.stop(_GRACE)
+        await self.at_end.aclose()
 
 
 async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Handle:
@@ -117,6 +120,8 @@ async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Hand
     rooms.certificates["admin"] = lambda: doorkeeper.ends
     guard = Guard(doorkeeper, Trail(rooms.clock.now))
     server = grpc.aio.server(interceptors=(guard,), options=_OPTIONS, maximum_concurrent_rpcs=CALLS)
+    reservations = ReservationService(rooms)
+    reservation_service_pb2_grpc.add_ReservationServiceServicer_to_server(reservations, server)
     _add_services(server, rooms)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -126,14 +131,15 @@ async def serve(rooms: Rooms, address: str, papers: Papers = _NO_PAPERS) -> Hand
     tasks = [asyncio.create_task(_tell_readiness(checks, rooms.lifeline), name="admin-health")]
     if papers:
         tasks.append(asyncio.create_task(doorkeeper.follow(), name="admin-papers"))
-    return Handle(server, port, doorkeeper, tasks)
+    handle = Handle(server, port, doorkeeper, tasks)
+    handle.at_end.push_async_callback(reservations.close)
+    return handle
 
 
 def _add_services(server: grpc.aio.Server, rooms: Rooms) -> None:
     lease_service_pb2_grpc.add_LeaseServiceServicer_to_server(LeaseService(rooms), server)
     applying = Applying(rooms)
     subnet_service_pb2_grpc.add_SubnetServiceServicer_to_server(SubnetService(rooms, applying), server)
-    reservation_service_pb2_grpc.add_ReservationServiceServicer_to_server(ReservationService(rooms), server)
     config_service_pb2_grpc.add_ConfigServiceServicer_to_server(ConfigService(rooms, applying), server)
     cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterService(rooms), server)
     backup_service_pb2_grpc.add_BackupServiceServicer_to_server(BackupService(rooms), server)

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from everlease.cli.plain import plainly
+
 COMMANDS: Final = {
     "quickstart": "Start a cluster on this machine, then stop storage under it.",
     "node": "Serve DHCP until SIGTERM.",
@@ -36,6 +38,11 @@ class LazyGroup(TyperGroup):
     """Reads a command's module when it is used: neither `--version` nor `--help` nor a Tab waits for gRPC."""
 
     _naming = False
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer does, without what its own few flags do not need."""
+        plainly(self, ctx)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the table's order."""

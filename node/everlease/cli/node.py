@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from everlease.cli.plain import plainly
 from everlease.errors import ConfigError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -47,10 +48,11 @@ class LogFormat(StrEnum):
 
 
 class NodeCommand(TyperCommand):
-    """`--log-leases` alone means `--log-leases=log`: what typer has no word for."""
+    """`--log-leases` alone means `--log-leases=log`: what typer has no word for. It is parsed without pydantic."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give the bare flag its value."""
+        plainly(self, ctx)
         return super().parse_args(ctx, ["--log-leases=log" if each == "--log-leases" else each for each in args])
 
 

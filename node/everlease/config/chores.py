@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from everlease.config.edit import set_state
 from everlease.errors import ConfigError
 
 PATIENCE: Final = 60.0
@@ -76,7 +75,13 @@ def _diff(old: str, new: str, names: tuple[str, str]) -> str:
     return "".join(found)
 
 
-CHORES: Final[dict[str, Callable[..., str]]] = {"diff": _diff, "state": set_state}
+def _state(*place: Any) -> str:
+    from everlease.config.edit import set_state  # noqa: PLC0415  (YAML: only in the process that edits)
+
+    return set_state(*place)
+
+
+CHORES: Final[dict[str, Callable[..., str]]] = {"diff": _diff, "state": _state}
 
 
 def main() -> int:

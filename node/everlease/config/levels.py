@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from everlease.config import values
 from everlease.config.options import OptionTable
 from everlease.config.problems import Path, Report
-from everlease.config.schema import Leaf
 from everlease.core.lifecycle import INFINITE
 from everlease.core.model import EMPTY, SEND_NEVER, OptionValue, Parameters, PingCheck
+
+if TYPE_CHECKING:
+    from everlease.config.schema import Leaf
 
 GLOBAL_DEFAULTS: Final[Mapping[str, Any]] = {
     "valid_lifetime": 3600,

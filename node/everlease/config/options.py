@@ -6,15 +6,17 @@ The law of this file: values are encoded here, once; nothing later looks at what
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from everlease.config import values
 from everlease.config.problems import Path, Report, did_you_mean
-from everlease.config.schema import OptionDefinition
 from everlease.core.model import SEND_ALWAYS, SEND_NEVER, SEND_REQUESTED, OptionValue
 from everlease.wire import kinds, options4
 from everlease.wire.kinds import Kind
 from everlease.wire.scalars import shown
+
+if TYPE_CHECKING:
+    from everlease.config.schema import OptionDefinition
 
 _LONG_FORM: Final = {"value", "hex", "send"}
 _SEND: Final = {"requested": SEND_REQUESTED, "always": SEND_ALWAYS, "never": SEND_NEVER}

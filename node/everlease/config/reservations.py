@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from everlease.config import schema
 from everlease.config.levels import Compiler
 from everlease.config.problems import Path
 from everlease.config.ranges import Range
 from everlease.config.values import show
 from everlease.core.model import Parameters, Reservation
+
+if TYPE_CHECKING:
+    from everlease.config import schema
 
 KINDS: Final = ("hw-address", "client-id", "circuit-id", "remote-id")
 _FIELDS: Final = tuple((kind, kind.replace("-", "_")) for kind in KINDS)

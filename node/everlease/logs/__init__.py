@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-import structlog
+from everlease.logs.bare import structlog  # isort: skip  (before anything else imports it)
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from everlease.logs.lines import WAITING, Lines
