@@ -219,6 +219,7 @@ class Node:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._open_edges()
         self.service.start(loop)
+        self._run(self.service.watch_queues())
         if self.supervisor.listens:
             self._run(self.supervisor.run())
         await self.join(text)

@@ -35,10 +35,11 @@ DROP_REASONS: Final = (
     "no_binding", "conflict", "overload", "unavailable", "not_fresh", "class_drop", "unknown_client", "draining",
     "disabled", "duplicate", "rate_limit", "bad_checksum", "tagged", "outgoing", "other_host", "bad_relay", "loop",
     "too_large", "clock", "foreign", "mistimed", "not_serving", "done", "probe",
-    "circuit_rate", "link_rate", "decline_rate", "release_rate", "probation_full", "lease_limit",
+    "circuit_rate", "link_rate", "decline_rate", "release_rate", "probation_full", "lease_limit", "queue_full",
 )  # fmt: skip
 """Label values of `reason`. "not_serving": the node is silent as a whole, and others answer. "done" is no loss: RELEASE
-and DECLINE have no reply (RFC 2131 table 5). "probe": a node of ours that looks for rogue servers."""
+and DECLINE have no reply (RFC 2131 table 5). "probe": a node of ours that looks for rogue servers. "queue_full": the
+kernel found no room for it in a socket's queue."""
 
 
 @dataclass(slots=True)

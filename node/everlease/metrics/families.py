@@ -116,8 +116,8 @@ def _node(rooms: Rooms) -> Iterator[Metric]:
     yield from gauge("everlease_presence_age_seconds", words, ages)
     yield from gauge(
         "everlease_owned_buckets",
-        f"Client buckets, of {BUCKETS}, that this node answers first among all eligible nodes.",
-        alone(membership.buckets().get(rooms.name, 0)),
+        f"Client buckets, of {BUCKETS}, that this node answers first among all eligible nodes; all with --answer all.",
+        alone(BUCKETS if rooms.responder.answers_all else membership.buckets().get(rooms.name, 0)),
     )
     words = "How long a client that renews keeps its address if nothing is committed from now on."
     yield from gauge("everlease_extension_left_seconds", words, alone(left(rooms, now)))

@@ -23,7 +23,7 @@ FIRST, LONGEST = 60.0, 3600.0
 LOSSES: Final = (
     "stale", "no_subnet", "no_address", "conflict", "overload", "unavailable", "not_fresh", "clock", "rate_limit",
     "malformed", "bad_relay", "bad_checksum", "loop", "circuit_rate", "link_rate", "decline_rate", "release_rate",
-    "probation_full", "lease_limit",
+    "probation_full", "lease_limit", "queue_full",
 )  # fmt: skip
 """Reasons that somebody may have to do something about; the others are another node's work, or policy."""
 

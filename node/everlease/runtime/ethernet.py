@@ -14,6 +14,7 @@ from typing import Final
 
 from everlease.runtime import bpf
 from everlease.runtime.interfaces import InterfaceInfo
+from everlease.runtime.overflow import dropped_by_packet_socket
 from everlease.runtime.sockets import (
     LARGEST,
     SO_TIMESTAMPNS,
@@ -100,6 +101,10 @@ class LinkEndpoint:
             at = clock.convert(stamp) if stamp else clock.now
             found.append(Datagram(data, source, port, destination, frame[6:12], at))
         return found
+
+    def lost(self) -> int:
+        """Packets that the kernel found no room for, since this was last asked."""
+        return dropped_by_packet_socket(self._socket)
 
     def send_frame(self, payload: bytes, hardware: bytes, address: int, source: int, port: int = 68) -> bool:
         """Send one frame; a payload that the MTU does not take is refused by the kernel and counted."""

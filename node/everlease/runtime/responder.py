@@ -63,6 +63,11 @@ class Responder:
         desk = Desk(self._situation, self._send, self._decide_again, self._drop)
         self.ping_checks = PingChecks(rooms, desk)
 
+    @property
+    def answers_all(self) -> bool:
+        """`--answer all`: what comes here comes to no other node."""
+        return self._options.answer_all
+
     def reader(self, endpoint: Endpoint) -> Callable[[], None]:
         """The callback for `loop.add_reader(endpoint.fileno(), ...)`."""
         return lambda: self.drain(endpoint)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from everlease.runtime.interfaces import LinkMonitor
 from everlease.runtime.links import Link
 from everlease.runtime.membership import Membership
+from everlease.runtime.overflow import LOOK, FullQueues
 from everlease.runtime.responder import Responder
 from everlease.runtime.sockets import Endpoint, Ports, Tally
 from everlease.runtime.udp import ListenEndpoint
@@ -45,10 +46,12 @@ class Service:
         self._links: dict[str, Link] = {}
         self._listens: list[ListenEndpoint] = []
         self._monitor: LinkMonitor | None = None
+        self._full_queues: FullQueues | None = None
         self.identifier = 0
 
     def open(self, links: Sequence[Served], listens: Sequence[tuple[int, int]]) -> None:
         """Open every socket. Raises ConfigError, in one line, for the first that cannot be."""
+        self._full_queues = FullQueues()
         for served in links:
             label = served.label or served.interface
             self._named[label] = served.label
@@ -72,6 +75,19 @@ class Service:
 
     def _read(self, endpoint: Endpoint) -> None:
         self._loop.add_reader(endpoint.fileno(), self._responder.reader(endpoint))
+
+    async def watch_queues(self) -> None:
+        """Count what the kernel found no room for, once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            self.count_lost()
+
+    def count_lost(self) -> None:
+        """Count what the kernel found no room for since the last look."""
+        links = [link.endpoints for link in self._links.values() if link.endpoints]
+        if self._full_queues is not None:
+            udp = [*self._listens, *(each for _, each in links)]
+            self._tally.drop("queue_full", self._full_queues.count([each for each, _ in links], udp))
 
     def _look(self) -> None:
         """The kernel spoke of interfaces."""
@@ -109,6 +125,9 @@ class Service:
         for endpoint in (*self._listens, *(each for link in self._links.values() for each in link.endpoints)):
             loop.remove_reader(endpoint.fileno())
             endpoint.close()
+        if self._full_queues is not None:
+            self._full_queues.close()
+            self._full_queues = None
 
 
 def _prefix_of(link: Link) -> str:

@@ -28,7 +28,7 @@ RECEIVE_BUFFER: Final = 4 << 20
 SO_TIMESTAMPNS: Final = 35
 TIMESTAMP: Final = Struct("qq")  # seconds, nanoseconds
 # Why a packet is dropped before anybody parses it; label values of everlease_packets_dropped_total.
-REASONS: Final = ("malformed", "bad_checksum", "tagged", "outgoing", "other_host", "too_large")
+REASONS: Final = ("malformed", "bad_checksum", "tagged", "outgoing", "other_host", "too_large", "queue_full")
 _SO_RCVBUFFORCE: Final = 33
 _OLDEST: Final = 60.0  # no queue is that long: such a stamp tells of a stepped clock
 _STEP: Final = 0.1
@@ -211,10 +211,10 @@ class Tally:
     unsent: dict[str, int] = field(default_factory=dict)
     received: dict[str, int] = field(default_factory=lambda: {UNREAD: 0})
 
-    def drop(self, reason: str) -> None:
-        """Count a packet that nobody will parse."""
-        self.received[UNREAD] += 1
-        self.dropped[reason] += 1
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count packets that nobody will parse."""
+        self.received[UNREAD] += count
+        self.dropped[reason] += count
 
 
 def count_unsent(unsent: dict[str, int], error: OSError) -> None:

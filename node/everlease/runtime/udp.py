@@ -13,6 +13,7 @@ from typing import Final
 from everlease.errors import ConfigError
 from everlease.runtime import bpf
 from everlease.runtime.interfaces import InterfaceInfo
+from everlease.runtime.overflow import dropped_by_udp_socket
 from everlease.runtime.sockets import (
     LARGEST,
     SO_TIMESTAMPNS,
@@ -46,6 +47,7 @@ class _UdpSocket:
         self._socket = sock
         self._bound = bound  # what the kernel sends from unless told otherwise; 0 = what the route says
         self._clock = ReceiveClock()
+        self._lost = 0
 
     def fileno(self) -> int:
         """For `loop.add_reader`."""
@@ -89,6 +91,11 @@ class _UdpSocket:
             count_unsent(self.unsent, error)
             return False
         return True
+
+    def lost(self) -> int:
+        """Packets that the kernel found no room for, or its filter refused, since this was last asked."""
+        before, self._lost = self._lost, dropped_by_udp_socket(self._socket)
+        return (self._lost - before) & 0xFFFFFFFF
 
     def close(self) -> None:
         """Give the socket back."""
