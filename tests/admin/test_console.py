@@ -19,6 +19,7 @@ from google.protobuf.json_format import MessageToDict
 from admin.furnished import NOW, lease, neighbour, put_leases
 from admin.papers import authority, leaf, token_row
 from admin.test_health import exchange
+from checkout import ROOT
 from everlease import health
 from everlease.admin.access import Doorkeeper, Papers
 from everlease.admin.auth import Role
@@ -83,6 +84,16 @@ def test_nothing_in_the_page_comes_from_elsewhere_or_stands_inline() -> None:
         assert not re.search(
             r"\son[a-z]+=|style=|<script>|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text
         ), name
+
+
+def test_what_is_shown_is_as_young_as_the_manual_says() -> None:
+    scripts = {name: data.decode() for name, data in Assets()._found.items() if name.endswith(".js")}
+    periods = re.findall(r"every\((\d+)000, .*?(\w+)(?:\.load|Status)", scripts["main.js"])
+    assert periods == [("2", "load"), ("2", "events"), ("10", "hour"), ("10", "pools")]
+    (patience,) = re.findall(r"AbortSignal\.timeout\((\d+)000\)", scripts["api.js"])
+    manual = " ".join((ROOT / "docs" / "console.md").read_text().split())
+    assert "for the cluster and the timeline 2 s after the last answer, for the last hour and the pools 10 s" in manual
+    assert f"said nothing for {patience} s is told" in manual
 
 
 @pytest.mark.parametrize(
