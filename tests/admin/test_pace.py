@@ -5,44 +5,65 @@ from __future__ import annotations
 import pytest
 
 from everlease.admin import pace as paces
-from everlease.admin.pace import BUSY, RATE, SAVED, Pace
+from everlease.admin.pace import BUSY, LATE, LEAST, SAVED, SHARE, UNSEEN, Pace
+
+PAGE, COST = 50, 0.0003
+"""Rows of a slice, and processor time that one takes, seconds."""
 
 
 class World:
-    """A clock that sleeping moves, and packets that come with time."""
+    """A clock that sleeping and working move, and packets that come with time; sleep ends `late` seconds too late."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, per_second: float) -> None:
-        self.now = 0.0
+        self.now = self.worked = self.late = 0.0
         self.per_second = per_second
-        self.pace = Pace(lambda: int(self.now * self.per_second), lambda: self.now)
+        self.renew()
 
         async def sleep(seconds: float) -> None:
-            self.now += seconds
+            self.now += seconds + self.late * (seconds > 0)
 
         monkeypatch.setattr(paces.asyncio, "sleep", sleep)
 
-    async def lists(self, rows: int, page: int = 250, work: float = 0.001) -> float:
+    def renew(self) -> None:
+        self.pace = Pace(lambda: int(self.now * self.per_second), lambda: self.now, lambda: self.worked)
+
+    async def lists(self, rows: int) -> float:
         """Seconds that a list of so many rows takes."""
         begun = self.now
-        for _ in range(rows // page):
+        for _ in range(rows // PAGE):
             await self.pace.turn()
-            self.now += work
-            self.pace.read(page)
+            with self.pace.work():
+                self.worked += COST
+                self.now += COST
         return self.now - begun
 
 
 async def test_a_node_that_hears_few_packets_lists_as_fast_as_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, BUSY / 2)
-    assert await world.lists(100_000) == pytest.approx(400 * 0.001)
+    assert await world.lists(100_000) == pytest.approx(2000 * COST)
 
 
-async def test_a_busy_node_lists_no_more_than_its_allowance_for_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_node_spends_its_allowance_on_all_lists_together(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, 10 * BUSY)
     world.now += 1.0
-    begun = world.now
+    begun, worked = world.now, world.worked
     for _ in range(80):  # page by page of two lists
         await world.lists(1000)
-    assert world.now - begun == pytest.approx(80_000 / RATE, rel=0.1)
+    assert (world.worked - worked) * UNSEEN / (world.now - begun) == pytest.approx(SHARE, rel=0.1)
+
+
+async def test_a_node_whose_loop_is_late_gives_less_and_not_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, 10 * BUSY)
+    world.now += 1.0
+    world.late = 2 * LATE
+    begun, worked = world.now, world.worked
+    await world.lists(20_000)
+    assert (world.worked - worked) * UNSEEN / (world.now - begun) == pytest.approx(LEAST, rel=0.25)
+    world.late = 0.0
+    await world.lists(2000)
+    begun, worked = world.now, world.worked
+    await world.lists(20_000)
+    assert (world.worked - worked) * UNSEEN / (world.now - begun) == pytest.approx(SHARE, rel=0.1)
 
 
 async def test_a_short_list_is_answered_at_once_also_by_a_busy_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,14 +71,12 @@ async def test_a_short_list_is_answered_at_once_also_by_a_busy_node(monkeypatch:
     world.now += 1.0
     await world.lists(5000)
     world.now += 1.0  # nobody lists
-    assert await world.lists(500) < SAVED / 2
+    assert await world.lists(500) < SAVED / 20
 
 
 async def test_what_was_read_in_quiet_times_is_no_debt(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, 0)
     await world.lists(200_000)
-    world.pace = Pace(lambda: int(world.now * world.per_second), lambda: world.now)
-    await world.lists(200_000)
     world.per_second = 10 * BUSY
     world.now += 1.0
-    assert await world.lists(500) < SAVED / 2
+    assert await world.lists(500) < SAVED / 20

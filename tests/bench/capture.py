@@ -29,12 +29,14 @@ _SNAP = 14 + 60 + 8 + 576
 
 @dataclass
 class Delays:
-    """Seconds from a client's first message to the first reply; `unanswered` counts REQUESTs without one, `missed` the
-    packets that the capture could not keep.
+    """Seconds from a client's first message to the first reply; `asked`: when each REQUEST of `ack` was sent (UTC).
+
+    `unanswered` counts REQUESTs without a reply, `missed` the packets that the capture could not keep.
     """
 
     offer: list[float] = field(default_factory=list)
     ack: list[float] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     naks: int = 0
     unanswered: int = 0
     missed: int = 0
@@ -96,6 +98,7 @@ def delays(packets: Iterable[tuple[float, bytes]]) -> Delays:
             result.offer.append(when - sent)
         elif kind in (ACK, NAK) and (sent := asked.pop((REQUEST, key), None)) is not None:
             result.ack.append(when - sent)
+            result.asked.append(sent)
             result.naks += kind == NAK
     result.unanswered = sum(kind == REQUEST for kind, _ in asked)
     return result

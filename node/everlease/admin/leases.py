@@ -14,7 +14,7 @@ from everlease.admin.binding import Binding
 from everlease.admin.convert import address_of, client_keys, octets_of, space_of
 from everlease.admin.freeing import Freeing
 from everlease.admin.listing import Found, Listing
-from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, slices, write_token
+from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
 from everlease.admin.streams import streamed
 from everlease.admin.watching import Watching
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
@@ -41,7 +41,7 @@ class LeaseService(lease_service_pb2_grpc.LeaseServiceServicer):
         scan = self._listing.scan(request.space, request.subnet, read_token(request.page_token, filters))
         found = await self._listing.page(scan, size, self._listing.matcher(request))
         answer = pb.ListLeasesResponse(revision=scan.revision)
-        async for part in slices(found):
+        async for part in self._listing.paced(found):
             for each in part:
                 self._listing.tell(answer.leases.add(), scan.space, each)
         if not scan.ended:

@@ -6,9 +6,9 @@ limit alone makes etcd count everything behind it (24 s instead of 2 s for a mil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,7 +22,7 @@ from everlease.admin.convert import (
     tell_lease,
 )
 from everlease.admin.pace import Pace
-from everlease.admin.pages import Token, slices
+from everlease.admin.pages import SLICE, Token
 from everlease.core.lifecycle import Lease
 from everlease.pb.admin.v1 import lease_service_pb2 as pb
 from everlease.runtime.rooms import Rooms
@@ -39,11 +39,16 @@ RANGES: Final = 64
 BATCH: Final = 250
 """Records that one answer of etcd may hold: half a millisecond to parse."""
 
+MOST_WHEN_BUSY: Final = 250
+"""Rows of a page then: gRPC serialises a page in one piece, a millisecond for the largest."""
+
 DEADLINE: Final = 5.0
 _FEW: Final = 32
 
 Found = tuple[int, LeaseRecord, int]
 """Address, record, etcd's mod revision of it."""
+
+T = TypeVar("T")
 
 Matches = Callable[[LeaseRecord], bool]
 
@@ -86,6 +91,7 @@ class Listing:
     async def page(self, scan: Scan, size: int, matches: Matches | None) -> list[Found]:
         """The next matches, `size` at most; fewer, or none, with more to come if `scan` has not ended."""
         scan.found = []
+        size = min(size, MOST_WHEN_BUSY) if self._pace.busy else size
         for _ in range(RANGES):
             if scan.ended or len(scan.found) >= size:
                 break
@@ -100,13 +106,19 @@ class Listing:
         await self._pace.turn()
         page = await self._rooms.store.get_range(start, end, revision=scan.revision, limit=limit, deadline=DEADLINE)
         scan.revision = scan.revision or page.revision
-        self._pace.read(len(page.records))
-        async for part in slices(page.records):
+        async for part in self.paced(page.records):
             if _sift(scan, part, size, matches):
                 return
         if not page.more:
             scan.after = last
         scan.width = NARROW if len(page.records) >= _FEW else min(scan.width * 4, ADDRESSES)
+
+    async def paced(self, rows: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+        """The rows in pieces, each worked on at once and paid for afterwards."""
+        for start in range(0, len(rows), SLICE):
+            with self._pace.work():
+                yield rows[start : start + SLICE]
+            await self._pace.turn()
 
     async def at(self, space: str, address: int) -> KeyValue:
         """An address's record as it is in etcd now; value None = there is none, as of `revision`."""

@@ -89,7 +89,7 @@ class Watching:
         while not scan.ended:
             found = await self._listing.page(scan, _PAGE, matches)
             message = pb.WatchLeasesResponse(revision=scan.revision, snapshot_continues=not scan.ended)
-            async for part in slices(found):
+            async for part in self._listing.paced(found):
                 for each in part:
                     event = message.events.add(type=pb.LEASE_EVENT_TYPE_PRESENT, revision=each[2])
                     self._listing.tell(event.lease, scan.space, each)
