@@ -213,6 +213,7 @@ class Node:
     async def _start(self, text: str | None) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_report)
+        self.rooms.configuration.prepare()
         self._open_sockets()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
