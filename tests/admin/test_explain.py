@@ -6,7 +6,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from admin.furnished import lease, neighbour, put_leases
+from admin.furnished import OFFICE, lease, neighbour, put_leases
+from everlease.config.load import load
 from everlease.pb.admin.v1 import explain_service_pb2 as pb
 from everlease.pb.admin.v1 import explain_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
@@ -62,6 +63,14 @@ async def test_silence_has_its_reason(stub) -> None:
     stranger = await explain(stub, hardware_address=DESK, relay="198.51.100.1")
     assert stranger.reason == "bad_relay"
     assert "relays" in stranger.steps[-1]
+
+
+async def test_a_pool_that_drains_is_named(rooms: Rooms, stub) -> None:
+    shut = OFFICE.replace("10.77.16.99}", "10.77.16.99, state: draining}")
+    rooms.configuration.current = load(shut, revision=2, mod_revision=rooms.committer.config)
+    answer = await explain(stub, hardware_address=DESK, link="office")
+    assert (answer.outcome, answer.reason) == (pb.EXPLAIN_OUTCOME_SILENCE, "draining")
+    assert "pool 10.77.16.0-10.77.16.99 of subnet 1 is draining" in answer.steps
 
 
 async def test_it_is_told_from_the_point_of_view_of_the_node_that_answers_first(rooms: Rooms, stub) -> None:

@@ -16,7 +16,7 @@ from everlease.admin.answers import answered, config_of, invalid
 from everlease.admin.convert import address_of, dotted, duration, octets_of
 from everlease.core import discover
 from everlease.core.explain import Explanation, explain_first
-from everlease.core.model import Config
+from everlease.core.model import ACTIVE, Config, Subnet
 from everlease.core.select import LIMITED_BROADCAST
 from everlease.core.situation import Peers, Situation
 from everlease.errors import WireError
@@ -54,8 +54,8 @@ SILENCES: Final = {
     "no_address": "no address is free in the pools that the client may use",
     "class_drop": "a class that the client is in has `action: drop`",
     "unknown_client": "the subnet serves reserved clients only (`unknown-clients: deny`)",
-    "draining": "the subnet is draining: renewals only",
-    "disabled": "the subnet is disabled",
+    "draining": "the subnet, or every pool that the client may use, is draining: renewals only",
+    "disabled": "the subnet, or every pool that the client may use, is disabled",
     "clock": "this host's clock differs from the cluster's: it grants nothing",
     "unavailable": "the store has no leader: nothing new is granted",
     "malformed": "the message names nobody, or an option is malformed",
@@ -209,6 +209,17 @@ def _client_steps(told: Explanation, config: Config) -> Iterator[str]:
     for each in told.candidates:
         if each.source == "binding":
             yield f"its last lease in subnet {each.subnet} was {dotted(each.address)}"
+    for subnet in subnets:
+        yield from _shut(subnet, told.classes)
+
+
+def _shut(subnet: Subnet, classes: tuple[str, ...]) -> Iterator[str]:
+    """What gives nothing new, of what the client may use."""
+    if subnet.state != ACTIVE:
+        yield f"subnet {subnet.id} is {subnet.state}"
+    for pool in subnet.pools:
+        if pool.state != ACTIVE and (not pool.classes or not pool.classes.isdisjoint(classes)):
+            yield f"pool {dotted(pool.first)}-{dotted(pool.last)} of subnet {subnet.id} is {pool.state}"
 
 
 def _order_steps(told: Explanation, me: str) -> Iterator[str]:
