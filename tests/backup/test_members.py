@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+import structlog
 
 from admin.furnished import furnish
 from everlease.admin import server
@@ -79,8 +80,13 @@ async def test_an_alarm_is_listed_and_taken_back(reach: Callable, start_etcd: Ca
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.DisarmAlarm(pb.DisarmAlarmRequest(member=member))
         assert caught.value.code() is code
-    await stub.DisarmAlarm(pb.DisarmAlarmRequest(member=alarm.member))
+    with structlog.testing.capture_logs() as lines:
+        await stub.DisarmAlarm(pb.DisarmAlarmRequest(member=alarm.member))
     assert (await stub.ListAlarms(pb.ListAlarmsRequest())).alarms == []
+    (record,) = [line for line in lines if line["event"] == "audit"]
+    assert (record["who"], record["role"], record["before"], record["after"]) == ("local", "admin", "raised", "")
+    assert record["resource"] == f"members/{alarm.member}/alarms/NOSPACE"
+    assert record["revision"] > 0
 
 
 async def test_a_snapshot_streams_out_and_etcd_reads_it(reach: Callable, etcd: EtcdScope, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +25,7 @@ from everlease.backup.rules import ADDED, EXTENDED, KEPT, SKIPPED
 from everlease.backup.saving import Place, save
 from everlease.config.aside import compile_aside, retire, run
 from everlease.core.model import Config
+from everlease.errors import StoreError
 from everlease.pb.admin.v1 import backup_service_pb2 as pb
 from everlease.pb.admin.v1 import backup_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
@@ -76,13 +78,26 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
             first = await anext(aiter(request_iterator), None) or pb.RestoreBackupRequest()
             wish = Wish(first.validate_only, _RECOVERY.get(first.recovery))
             restore = Restore(self._rooms, wish, self._compile)
+            before = self._holdings()
             if not wish.validate_only:
-                audit.record(context, "backups/-", after="a restore has begun")
+                audit.record(context, "backups/-", before, "a restore has begun", self._rooms.view.revision)
             outcome = await restore.run(_pieces(first, request_iterator))
             answer = _answer(outcome)
             if not wish.validate_only:
-                audit.record(context, "backups/-", after=_summary(answer), revision=self._rooms.view.revision)
+                audit.record(context, "backups/-", before, _summary(answer), await self._moment())
             return answer
+
+    def _holdings(self) -> str:
+        """What a restore finds, in words."""
+        current = self._rooms.view.current
+        return f"{len(self._rooms.view)} leases, configuration {current.revision if current is not None else 'none'}"
+
+    async def _moment(self) -> int:
+        """etcd's revision now; the last one known here if it does not say, for what was done is done."""
+        key = self._rooms.keys.config_current
+        with suppress(StoreError):
+            return (await self._rooms.store.get_range(key, key + b"\0", limit=1)).revision
+        return self._rooms.view.revision
 
     async def _compile(self, text: str) -> Config:
         config = await compile_aside(text)
@@ -102,7 +117,7 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
             await documents.recover(0.0)
         except Conflict as other:
             raise unready("somebody applied a configuration meanwhile: try again") from other
-        audit.record(context, "cluster/recovery", before=f"until {current.recover_until:.0f}")
+        audit.record(context, "cluster/recovery", f"until {current.recover_until:.0f}", revision=await self._moment())
         return pb.EndRecoveryResponse()
 
     # --- etcd's members -----------------------------------------------------------------------------------------------
@@ -127,7 +142,7 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
     ) -> pb.DisarmAlarmResponse:
         """NOSPACE only."""
         await self._members.disarm(request.member)
-        audit.record(context, f"members/{request.member}/alarms/NOSPACE", before="raised")
+        audit.record(context, f"members/{request.member}/alarms/NOSPACE", "raised", revision=await self._moment())
         return pb.DisarmAlarmResponse()
 
     @streamed
