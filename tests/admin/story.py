@@ -71,6 +71,8 @@ def story(number: int) -> list[Row]:
             lambda was: {"hardware_address": mac(number * 8 + 2), "link": "office"}),
         Row("delete_reservation", lambda done, was: True,
             lambda was: {"name": was["update_reservation"].name, "etag": was["update_reservation"].etag}),
+        Row("batch_delete_reservations", lambda done, was: (done.deleted_count, len(done.refused)) == (2, 1),
+            lambda was: {"names": ["nonsense", *(f"spaces/default/reservations/{each}" for each in (other, kept))]}),
         Row("apply_config", lambda done, was: done.config.revision == was["get_config"].revision + 1,
             lambda was: {"document": changed, "expect_revision": was["get_config"].revision, "comment": "a story"}),
         Row("list_config_revisions", lambda rows, was: rows[0].comment == "a story", rows=2),

@@ -81,7 +81,7 @@ async def test_the_log_has_it_at_every_level_and_no_token(stub) -> None:
 
 async def test_who_watches_hears_what_comes_and_a_gap_is_an_error_that_says_where_to_start() -> None:
     trail = Trail(lambda: NOW)
-    reader = trail.follow(0)
+    reader = trail.follow(trail.coming)
     waiting = asyncio.ensure_future(anext(reader))
     await asyncio.sleep(0)
     for number in range(1, KEPT + 3):

@@ -316,6 +316,44 @@ async def test_a_batch_is_bounded_and_can_be_checked_alone(rooms: Rooms, stub: S
     assert (answer.created_count, len(answer.refused), await written(rooms)) == (5, 1, 0)
 
 
+def names_of(count: int) -> list[str]:
+    return [f"spaces/default/reservations/{each.address}" for each in many(count)]
+
+
+async def test_many_are_deleted_each_by_itself_and_again_nothing_changes(rooms: Rooms, stub: Stub) -> None:
+    await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(250)))
+    wrong = ["spaces/default/reservations/10.77.0.10", "what is this"]
+    request = pb.BatchDeleteReservationsRequest(names=[*names_of(240), *wrong], validate_only=True)
+    assert (await stub.BatchDeleteReservations(request)).deleted_count == 240
+    assert await written(rooms) == 250
+    request.validate_only = False
+    for _ in range(2):
+        answer = await stub.BatchDeleteReservations(request)
+        assert answer.deleted_count == 240
+        assert [(each.index, each.code) for each in answer.refused] == [
+            (240, Code.FAILED_PRECONDITION), (241, Code.INVALID_ARGUMENT),
+        ]  # fmt: skip
+        assert await written(rooms) == 10
+    again = await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(250)))
+    assert again.created_count == 250  # nothing is left that names their clients
+
+
+async def test_what_a_node_has_not_heard_of_is_deleted_as_etcd_has_it(neighbours: tuple[Stub, Stub]) -> None:
+    one, other = neighbours
+    await one.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(3)))
+    assert (
+        await other.BatchDeleteReservations(pb.BatchDeleteReservationsRequest(names=names_of(3)))
+    ).deleted_count == 3
+    await other.CreateReservation(create(many(2)[1], author="anna"))
+    assert (await one.BatchDeleteReservations(pb.BatchDeleteReservationsRequest(names=names_of(3)))).deleted_count == 3
+    assert list((await one.ListReservations(pb.ListReservationsRequest(source=2))).reservations) == []
+
+
+async def test_deleting_too_many_at_once_is_refused(stub: Stub) -> None:
+    too_many = pb.BatchDeleteReservationsRequest(names=names_of(1001))
+    await refused(stub.BatchDeleteReservations(too_many), grpc.StatusCode.INVALID_ARGUMENT)
+
+
 async def test_a_listing_is_the_document_s_and_then_the_api_s_page_by_page(rooms: Rooms, stub: Stub) -> None:
     await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(5)))
     found: list[str] = []

@@ -19,6 +19,7 @@ from admin.outsider import Outsider
 from everlease.admin import server
 from everlease.admin.answers import Refusal, invalid, status_of
 from everlease.errors import ConfigError
+from everlease.pb.admin.v1 import lease_service_pb2, lease_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import Unavailable
 
@@ -63,6 +64,25 @@ async def test_health_follows_the_nodes_readiness(rooms: Rooms, channel: grpc.ai
     admin = await stub.Check(health_pb2.HealthCheckRequest(service="everlease.admin.v1.LeaseService"))
     assert admin.status == health_pb2.HealthCheckResponse.SERVING
     watch.cancel()
+
+
+async def test_a_call_ends_at_its_callers_deadline_and_nothing_of_it_goes_on(
+    rooms: Rooms, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = asyncio.Event()
+
+    async def never(*_: object, **__: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    monkeypatch.setattr(rooms.store, "get_range", never)
+    leases = lease_service_pb2_grpc.LeaseServiceStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await leases.ListLeases(lease_service_pb2.ListLeasesRequest(), timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(given_up.wait(), 20)
 
 
 async def test_a_port_in_use_is_one_clear_line(rooms: Rooms, api: server.Handle) -> None:

@@ -74,9 +74,13 @@ class Trail:
         self._more.set()
         self._more = asyncio.Event()
 
+    @property
+    def coming(self) -> int:
+        """The number of the record that comes next."""
+        return self._last() + 1
+
     async def follow(self, number: int) -> AsyncIterator[Record]:
-        """Records from a number on (0 = those to come), without end. Raises Lost where some are missing."""
-        number = number or self._last() + 1
+        """Records from a number on, without end. Raises Lost where some are missing."""
         while True:
             more = self._more
             if self._kept and number < self._kept[0].number:

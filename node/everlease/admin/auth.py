@@ -64,6 +64,7 @@ _BY_ROLE: Final = {
         "everlease.admin.v1.ReservationService/UpdateReservation",
         "everlease.admin.v1.ReservationService/DeleteReservation",
         "everlease.admin.v1.ReservationService/BatchCreateReservations",
+        "everlease.admin.v1.ReservationService/BatchDeleteReservations",
         "everlease.admin.v1.ClusterService/DrainNode",
         "everlease.admin.v1.ClusterService/ResumeNode",
         "everlease.admin.v1.ClusterService/WatchAudit",

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import grpc
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import ErrorInfo
 
-from everlease.admin.answers import answered, await_view, invalid, not_found, unready
+from everlease.admin.answers import DOMAIN, Refusal, answered, await_view, invalid, not_found, unready
 from everlease.admin.audit import Lost, Record, record
 from everlease.admin.auth import call_of
 from everlease.admin.convert import dotted, duration, node_state, timestamp
@@ -95,15 +97,20 @@ class ClusterService(cluster_service_pb2_grpc.ClusterServiceServicer):
         record(context, f"nodes/{node}", before="drained", revision=revision)
         return pb.ResumeNodeResponse()
 
+    @streamed
     async def WatchAudit(
         self, request: pb.WatchAuditRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchAuditResponse]:
-        """Of this node's trail."""
+        """Of this node's trail; from when the caller hears that the stream has begun."""
+        trail = call_of(context).trail
+        start = max(request.from_number, 0) or trail.coming
+        await context.send_initial_metadata(())
         try:
-            async for entry in call_of(context).trail.follow(max(request.from_number, 0)):
+            async for entry in trail.follow(start):
                 yield pb.WatchAuditResponse(record=_audit_record(self._rooms.name, entry))
         except Lost as lost:
-            await context.abort(grpc.StatusCode.OUT_OF_RANGE, f"{lost}: start again from there, or from 0")
+            info = ErrorInfo(reason="COMPACTED", domain=DOMAIN, metadata={"restart_revision": str(lost.oldest)})
+            raise Refusal(Code.OUT_OF_RANGE, f"{lost}: start again from there, or from 0", [info]) from lost
 
     def _known(self, node: str) -> str:
         await_view(self._rooms)

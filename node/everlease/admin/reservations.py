@@ -5,7 +5,7 @@ The law of this file: those of the document are read here and changed there; a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,16 +18,17 @@ from everlease.admin.auth import author_of
 from everlease.admin.convert import address_of, space_of
 from everlease.admin.made import settled
 from everlease.admin.pages import Token, breathing, filters_of, read_token, size_of, write_token
-from everlease.admin.reservation_messages import NONE, of_document, of_record, parse_name, word_of
+from everlease.admin.reservation_lookup import Matches, in_document, matcher, readable, rest_of
+from everlease.admin.reservation_messages import of_document, of_record, parse_name
 from everlease.admin.reserving import Draft, Reserving, changed
-from everlease.config.diff import octets_text
-from everlease.core.model import Config, Reservation
+from everlease.admin.unreserving import Named, Unreserving
+from everlease.core.model import Config
 from everlease.pb.admin.v1 import reservation_service_pb2 as pb
 from everlease.pb.admin.v1 import reservation_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
-from everlease.store.keys import parse_address, range_end
-from everlease.store.records import BadRecord, ReservationRecord, decode_reservation, decode_reservation_record
+from everlease.store.keys import range_end
+from everlease.store.records import BadRecord, ReservationRecord, decode_reservation_record
 
 MOST: Final = 1000
 """Reservations of one batch: 0.1 s of this node's time, in slices."""
@@ -47,8 +48,6 @@ _MUTABLE: Final = (
     "description",
 )
 _IDENTIFIERS: Final = frozenset(_MUTABLE[:4])
-
-Matches = Callable[[Reservation], bool]
 
 
 @dataclass(slots=True)
@@ -75,6 +74,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._reserving = Reserving(rooms)
+        self._unreserving = Unreserving(rooms, self._reserving)
         self.close = self._reserving.close
 
     @answered
@@ -86,7 +86,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         token = read_token(request.page_token, filters)
         config = config_of(self._rooms)
         scan = await self._scan(request, token, config)
-        matches = _matcher(request)
+        matches = matcher(request)
         more = False
         if request.source == pb.RESERVATION_SOURCE_API:
             scan.after = -1
@@ -113,7 +113,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         if known is not None:
             return of_record(space, word, _decoded(known), known.revision)
         config = config_of(self._rooms)
-        kept = await _in_document(config, space, word)
+        kept = await in_document(config, space, word)
         if kept is None:
             raise not_found(f"there is no reservation {request.name or request.address}")
         return of_document(space, kept, config.mod_revision)
@@ -165,8 +165,8 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         known = await self._known(space, word, request.etag)
         before = of_record(space, word, _decoded(known), known.revision)
         if not request.validate_only:
-            await self._reserving.delete(space, word, known)
-            audit.record(context, before.name, before, None, known.revision)
+            revision = await self._unreserving.one(space, word, known)
+            audit.record(context, before.name, before, None, revision)
         return pb.DeleteReservationResponse()
 
     @answered
@@ -198,8 +198,43 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         if answer.created_count:
             names = [draft.name for (_, draft), fate in zip(drafts, fates, strict=True) if isinstance(fate, int)]
             revision = max(fate for fate in fates if isinstance(fate, int))
-            audit.record(context, "reservations", None, f"{len(names)}: {', '.join(names[:50])}", revision)
+            audit.record(context, "reservations", None, _some(names), revision)
         return answer
+
+    @answered
+    async def BatchDeleteReservations(
+        self, request: pb.BatchDeleteReservationsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.BatchDeleteReservationsResponse:
+        """Each by itself, many in a transaction."""
+        if len(request.names) > MOST:
+            raise invalid("names", f"{len(request.names)} at once; at most {MOST}")
+        config = config_of(self._rooms)
+        answer = pb.BatchDeleteReservationsResponse()
+        wanted: list[tuple[int, Named]] = []
+        async for place, name in breathing(list(enumerate(request.names)), size=1):
+            try:
+                wanted.append((place, await self._to_delete(config, name)))
+            except Refusal as refused:
+                answer.refused.append(_refused(place, refused))
+        fates: list[int | Refusal] = [0] * len(wanted)
+        if not request.validate_only:
+            fates = await self._unreserving.many([named for _, named in wanted])
+        gone = [request.names[place] for (place, _), fate in zip(wanted, fates, strict=True) if isinstance(fate, int)]
+        still = [(place, fate) for (place, _), fate in zip(wanted, fates, strict=True) if isinstance(fate, Refusal)]
+        answer.refused.extend(_refused(place, fate) for place, fate in still)
+        answer.refused.sort(key=lambda each: each.index)
+        answer.deleted_count = len(gone)
+        if gone and not request.validate_only:
+            revision = max(fate for fate in fates if isinstance(fate, int))
+            audit.record(context, "reservations", _some(gone), None, revision)
+        return answer
+
+    async def _to_delete(self, config: Config, name: str) -> Named:
+        """A name as it is looked up. Raises Refusal: it is no name, or the document's."""
+        space, word = parse_name(name)
+        if self._rooms.view.reservation_named(space, word) is None and await in_document(config, space, word):
+            raise unready("it stands in the configuration document, and is changed there")
+        return space, word
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -207,7 +242,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         """The record of the API as it is now. Raises Refusal."""
         known = await self._reserving.read(space, word)
         if known is None:
-            if await _in_document(config_of(self._rooms), space, word) is not None:
+            if await in_document(config_of(self._rooms), space, word) is not None:
                 raise unready("it stands in the configuration document, and is changed there")
             raise not_found("there is no such reservation")
         if etag and etag != f"{known.revision:x}":
@@ -226,7 +261,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
 
     async def _of_document(self, scan: _Scan, config: Config, matches: Matches) -> None:
         place = scan.after
-        async for kept in breathing(_rest(config, scan.space, place)):
+        async for kept in breathing(rest_of(config, scan.space, place)):
             if scan.full:
                 scan.after = place
                 return
@@ -249,7 +284,7 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
                     return True
                 scan.looked += 1
                 scan.word = each.key[len(prefix) :].decode()
-                message = _readable(scan.space, scan.word.encode(), each, matches)
+                message = readable(scan.space, scan.word.encode(), each, matches)
                 if message is not None:
                     scan.found.append(message)
             if not page.more:
@@ -257,21 +292,16 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
         return True
 
 
-def _readable(space: str, word: bytes, each: KeyValue, matches: Matches) -> pb.Reservation | None:
-    """A record that matches; None for one that does not, or that nobody can read."""
-    try:
-        if matches(decode_reservation(each.value or b"", each.revision)):
-            return of_record(space, word, decode_reservation_record(each.value or b""), each.revision)
-    except BadRecord:
-        return None
-    return None
-
-
 def _decoded(known: KeyValue) -> ReservationRecord:
     try:
         return decode_reservation_record(known.value or b"")
     except BadRecord as bad:
         raise Refusal(Code.DATA_LOSS, str(bad)) from bad
+
+
+def _some(names: Sequence[str]) -> str:
+    """How many, and which, as far as there is room in an audit record."""
+    return f"{len(names)}: {', '.join(names[:50])}"
 
 
 def _or_raise(fate: int | Refusal) -> int:
@@ -304,51 +334,3 @@ def _merged(before: pb.Reservation, request: pb.UpdateReservationRequest) -> pb.
         elif path not in _IDENTIFIERS:
             setattr(wanted, path, getattr(request.reservation, path))
     return wanted
-
-
-def _matcher(request: pb.ListReservationsRequest) -> Matches:
-    tests: list[Matches] = []
-    if request.subnet:
-        tests.append(lambda kept: kept.subnet == request.subnet)
-    if request.client:
-        text = request.client.casefold()
-        try:
-            octets = bytes.fromhex(text.removeprefix("0x").replace(":", "").replace("-", ""))
-        except ValueError:
-            octets = b""
-        tests.append(
-            lambda kept: (
-                (octets and octets in (kept.value, kept.value[1:] if kept.kind == "hw-address" else None))
-                or text in (kept.hostname.casefold(), octets_text(kept.kind, kept.value).casefold())
-            )
-        )
-    return lambda kept: all(test(kept) for test in tests)
-
-
-def _rest(config: Config, space: str, passed: int) -> Iterator[Reservation]:
-    """The document's reservations of a space, by subnet, but for those passed."""
-    for number in sorted(config.subnets):
-        subnet = config.subnets[number]
-        if subnet.space != space:
-            continue
-        if passed >= len(subnet.reservations):
-            passed -= len(subnet.reservations)
-            continue
-        yield from list(subnet.reservations.values())[passed:]
-        passed = 0
-
-
-async def _in_document(config: Config, space: str, word: bytes) -> Reservation | None:
-    """The document's reservation of that name."""
-    address = parse_address(word)
-    if address:
-        homes = (each for each in config.subnets.values() if each.space == space and each.holds(address))
-        return next((kept for each in homes if (kept := each.reserved.get(address)) is not None), None)
-    number = word.removeprefix(NONE).partition(b"-")[0]
-    subnet = config.subnets.get(int(number)) if number.isdigit() else None
-    if subnet is None or subnet.space != space:
-        return None
-    async for kept in breathing(list(subnet.reservations.values()), LOOKED):
-        if not kept.address and word_of(kept) == word:
-            return kept
-    return None

@@ -158,12 +158,12 @@ class Reserving:
     async def _batches(self, drafts: Sequence[Draft]) -> AsyncIterator[tuple[list[tuple[Draft, Leaf]], Batch]]:
         """As few transactions as they fit into, made in slices."""
         taken: list[tuple[Draft, Leaf]] = []
-        batch = self._batch()
+        batch = self.begin()
         for place, draft in enumerate(drafts):
             leaf = self._leaf(draft)
             if not batch.add(leaf):
                 yield taken, batch
-                taken, batch = [], self._batch()
+                taken, batch = [], self.begin()
                 batch.add(leaf)
             taken.append((draft, leaf))
             if place % SLICE == SLICE - 1:
@@ -172,29 +172,11 @@ class Reserving:
             yield taken, batch
 
     async def _write(self, taken: Sequence[tuple[Draft, Leaf]], batch: Batch) -> list[int | Refusal]:
-        results, revision = await self._send(batch)
+        results, revision = await self.send(batch)
         return [
             await self._fate(draft, leaf, result, revision)
             for (draft, leaf), result in zip(taken, results, strict=True)
         ]
-
-    async def delete(self, space: str, word: bytes, known: KeyValue) -> None:
-        """Take one away that is as `known`. Raises Refusal: ABORTED."""
-        keys = self._rooms.keys
-        record = decode_reservation_record(known.value or b"")
-        index = keys.reserved_client(space, record.subnet, _identity(record))
-        leaf = Leaf({known.key: known.revision}, deletes=[known.key])
-        entry = await self._read(index)
-        if entry is not None and entry.value == word:
-            leaf.expect[index] = entry.revision
-            leaf.deletes.append(index)
-        batch = self._batch()
-        batch.add(leaf)
-        results, revision = await self._send(batch)
-        gone = any(each.key == known.key for each in results[0].found)
-        if not results[0].succeeded and gone:
-            raise changed()
-        self._rooms.view.apply(KeyValue(known.key, None, revision))
 
     async def replace(self, draft: Draft, known: KeyValue) -> int | Refusal:
         """Write a draft over the record that is as `known`; its mod revision, or why it is refused."""
@@ -203,24 +185,25 @@ class Reserving:
         draft.expected = known.revision
         leaf = self._leaf(draft)
         own = keys.reserved_client(draft.space, draft.reservation.subnet, identity_of(draft.reservation))
-        for index in {own, keys.reserved_client(draft.space, old.subnet, _identity(old))}:
-            entry = await self._read(index)
+        for index in {own, keys.reserved_client(draft.space, old.subnet, identity_of_record(old))}:
+            entry = await self.read_key(index)
             if entry is not None and entry.value == draft.word:
                 leaf.expect[index] = entry.revision
                 if index != own:
                     leaf.deletes.append(index)
-        batch = self._batch()
+        batch = self.begin()
         batch.add(leaf)
-        results, revision = await self._send(batch)
+        results, revision = await self.send(batch)
         return await self._fate(draft, leaf, results[0], revision)
 
     async def read(self, space: str, word: bytes) -> KeyValue | None:
         """The record under a key, as etcd has it."""
-        return await self._read(self._rooms.keys.reservations(space) + word)
+        return await self.read_key(self._rooms.keys.reservations(space) + word)
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    async def _read(self, key: bytes) -> KeyValue | None:
+    async def read_key(self, key: bytes) -> KeyValue | None:
+        """A key, as etcd has it."""
         page = await self._rooms.store.get_range(key, key + b"\0", limit=1, deadline=DEADLINE)
         return page.records[0] if page.records else None
 
@@ -256,13 +239,14 @@ class Reserving:
         expect = {key: draft.expected, index: draft.stale.get(index, 0), keys.config_current: draft.fence}
         return Leaf(dict(expect), [(key, encode(draft.record)), (index, draft.word)])
 
-    def _batch(self) -> Batch:
-        """Begins with the key that whoever puts a document in force compares."""
+    def begin(self) -> Batch:
+        """A transaction that begins with the key that whoever puts a document in force compares."""
         batch = Batch(None)
         batch.add(Leaf({}, [(self._rooms.keys.reservations_changed, b"")]))
         return batch
 
-    async def _send(self, batch: Batch) -> tuple[Sequence[Result], int]:
+    async def send(self, batch: Batch) -> tuple[Sequence[Result], int]:
+        """What became of each but the first, and etcd's revision. Raises Unavailable, NoSpace."""
         for attempt in range(ATTEMPTS):
             try:
                 found = await self._rooms.store.batch(batch.request(), DEADLINE)
@@ -318,7 +302,8 @@ def _same(known: KeyValue, record: ReservationRecord) -> bool:
     return replace(other, author="", written_at=0.0) == replace(record, author="", written_at=0.0)
 
 
-def _identity(record: ReservationRecord) -> str:
+def identity_of_record(record: ReservationRecord) -> str:
+    """The word by which its client is known in its subnet."""
     octets = bytes.fromhex(record.value)
     return identity_of(Reservation(record.kind, octets, undotted(record.relay), 0, record.subnet, "", EMPTY))
 

@@ -69,6 +69,7 @@ _OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),  # half-open connections go after a minute
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # which is what counts: a minute by default
     ("grpc.so_reuseport", 0),
 )
 _SERVICES: Final = tuple(

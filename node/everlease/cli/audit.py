@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from everlease.cli.connect import Output, with_server
-from everlease.cli.output import Format, plain, say, write_next
-from everlease.client import Client, Compacted, Refused, Unreachable
+from everlease.cli.connect import Output, cause_of, with_server
+from everlease.cli.output import Format, plain, printable, say, write_next
+from everlease.client import Client, Unreachable
 from everlease.pb.admin.v1.cluster_service_pb2 import AuditRecord
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-PAUSE: Final = 1.0
-"""Seconds before a node that went away is asked again."""
-
-Found = AuditRecord | Exception
 
 
 @app.callback()
@@ -55,42 +47,17 @@ def watch(
     output: Output = Format.TABLE,
 ) -> None:
     """Tell every change as it happens, until Ctrl-C: of all nodes that --server names."""
-    found: queue.Queue[Found] = queue.Queue()
-    for server in client.servers.names:
-        threading.Thread(target=_follow, args=(client.only(server), past, found), daemon=True).start()
-    missing, first = len(client.servers.names), True
+    first = True
     with suppress(KeyboardInterrupt):
-        while True:
-            each = found.get()
-            if isinstance(each, Exception):
-                missing -= 1
-                if not missing or isinstance(each, Refused):
-                    raise each
-                typer.echo(f"everlease: {each}", err=True)
-                continue
-            _tell(row_of(each), output, first)
+        for record in client.watch_audits(past=past, missing=_missing):
+            _tell(row_of(record), output, first)
             first = False
 
 
-def _follow(client: Client, past: bool, found: queue.Queue[Found]) -> None:
-    """One node's records, also after it was gone for a while; its numbers begin anew with it, times do not."""
-    number, seen = int(past), 0
-    begun = False
-    while True:
-        try:
-            for record in client.watch_audit(number):
-                begun = True
-                if record.record_time.ToNanoseconds() > seen:
-                    seen = record.record_time.ToNanoseconds()
-                    found.put(record)
-        except Compacted as gone:
-            number = gone.restart_revision
-        except (Unreachable, Refused) as error:
-            if not begun:
-                found.put(error)
-                return
-            number = 1
-        time.sleep(PAUSE)
+def _missing(away: Unreachable) -> None:
+    """One node; the others go on."""
+    words = "; ".join(f"{server}: {cause_of(said)}" for server, said in away.said.items()) or str(away)
+    typer.echo(f"everlease: {printable(words)}; it is asked again and again", err=True)
 
 
 def _tell(row: dict[str, Any], output: Format, first: bool) -> None:

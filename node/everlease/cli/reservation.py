@@ -15,7 +15,7 @@ from everlease.cli.complete import subnet_ids
 from everlease.cli.connect import REFUSED, USAGE, Output, fail, with_server
 from everlease.cli.output import Column, Format, details, plain, printable, show
 from everlease.cli.progress import progress
-from everlease.cli.reserving import IDENTIFIERS, message_of, read_rows, row_of
+from everlease.cli.reserving import IDENTIFIERS, message_of, name_of, read_rows, row_of
 from everlease.cli.values import author, is_address
 from everlease.client import Client
 from everlease.errors import ConfigError
@@ -120,16 +120,61 @@ def add(
 @with_server
 def remove(
     client: Client,
-    what: Annotated[str, typer.Argument(metavar="ADDRESS|NAME", help="10.0.0.9, or spaces/.../reservations/...")],
+    what: Annotated[
+        str, typer.Argument(metavar="[ADDRESS|NAME]", help="10.0.0.9, or spaces/.../reservations/...")
+    ] = "",
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="All of a file, as `import` reads and `list` prints it."),
+    ] = None,
+    subnet: Annotated[
+        int, typer.Option(min=0, help="All of this subnet that the API made.", autocompletion=subnet_ids)
+    ] = 0,
     space: Space = "",
+    dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Keep it no longer; a lease on it stays to its end."""
+    """Keep one no longer, or many; leases on their addresses stay to their ends."""
+    if [bool(what), file is not None, bool(subnet)].count(True) != 1:
+        fail("say which: ADDRESS or NAME, --from FILE, or --subnet ID", USAGE)
+    if not what:
+        _remove_many(client, _named(client, file, subnet, space), dry_run, yes)
+        return
     found = _one(client, what, space)
     whom = printable(f"{_whom(row_of(found))} {found.hostname}".strip())
-    confirm(f"Remove the reservation of {found.address or 'parameters'} for {whom}?", yes)
-    client.delete_reservation(found.name, etag=found.etag, author=author())
-    typer.echo(f"{found.name} is removed")
+    if not dry_run:
+        confirm(f"Remove the reservation of {found.address or 'parameters'} for {whom}?", yes)
+    client.delete_reservation(found.name, etag=found.etag, validate_only=dry_run, author=author())
+    typer.echo(f"{found.name} {'can be' if dry_run else 'is'} removed")
+
+
+def _named(client: Client, file: Path | None, subnet: int, space: str) -> list[tuple[str, str]]:
+    """(where it stands, name) of what is to be removed; the document's own are left to it."""
+    if file is None:
+        found = client.list_reservations(space=space, subnet=subnet, source="api")
+        return [(f"subnet {subnet}", each.name) for each in found]
+    try:
+        rows = list(read_rows(file))
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}", USAGE)
+    return [(f"{file}:{line}", name_of(row, space)) for line, row in rows if row.get("source") != "config"]
+
+
+def _remove_many(client: Client, wanted: list[tuple[str, str]], dry_run: bool, yes: bool) -> None:
+    if wanted and not dry_run:
+        confirm(f"Remove {len(wanted):,} reservations?", yes)
+    wrong: list[str] = []
+    gone = 0
+    with progress("checking" if dry_run else "removing", len(wanted)) as tell:
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
+            answer = client.batch_delete_reservations(
+                [name for _, name in batch], validate_only=dry_run, author=author()
+            )
+            gone += answer.deleted_count
+            wrong += [f"{batch[each.index][0]}: {each.message}" for each in answer.refused]
+            tell(start + len(batch), None)
+    _conclude(f"{gone:,} {'can be removed' if dry_run else 'are removed'}", wrong)
 
 
 @app.command("import")
@@ -155,11 +200,16 @@ def import_file(
             created, done = created + answer.created_count, done + len(batch)
             wrong += [f"{file}:{batch[each.index][0]}: {each.message}" for each in answer.refused]
             tell(done, None)
+    _conclude(f"{created:,} {'can be created' if dry_run else 'are there'}", wrong)
+
+
+def _conclude(done: str, wrong: list[str]) -> None:
+    """What was done, and what is wrong with the rest. Leaves with 1 if something is."""
     for line in wrong[:MOST_TOLD]:
         typer.echo(printable(line), err=True)
     if len(wrong) > MOST_TOLD:
         typer.echo(f"and {len(wrong) - MOST_TOLD:,} more", err=True)
-    typer.echo(f"{created:,} {'can be created' if dry_run else 'are there'}, {len(wrong):,} refused")
+    typer.echo(f"{done}, {len(wrong):,} refused")
     if wrong:
         raise typer.Exit(REFUSED)
 

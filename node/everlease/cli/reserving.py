@@ -66,6 +66,12 @@ def message_of(row: Mapping[str, Any]) -> Reservation:
     return found
 
 
+def name_of(row: Mapping[str, Any], space: str) -> str:
+    """The resource name of a row: as `list` prints it, or by its address. space: where the row names none."""
+    own = row.get("space") or space or "default"
+    return str(row.get("name") or f"spaces/{own}/reservations/{row.get('address') or ''}")
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(line, or place from 1, and row) of a file, by its suffix. Raises ConfigError, OSError."""
     with path.open(encoding="utf-8", newline="") as file:

@@ -18,11 +18,13 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 
+from everlease.client.audits import Missing, of_all_awaited, unheeded
 from everlease.client.calls import Ask, Upload
 from everlease.client.errors import failure_of
 from everlease.client.methods import Awaiting
 from everlease.client.session import Session
 from everlease.client.talk import Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
+from everlease.pb.admin.v1.cluster_service_pb2 import AuditRecord
 
 T = TypeVar("T")
 
@@ -42,6 +44,10 @@ class AsyncClient(Session, Awaiting):
         """Let go of the connections."""
         for channel in self._let_go():
             await channel.close()
+
+    def watch_audits(self, *, past: bool = False, missing: Missing = unheeded) -> AsyncIterator[AuditRecord]:
+        """As `Client.watch_audits`."""
+        return of_all_awaited(self, past, missing)
 
     def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> grpc.aio.Channel:
         if secure is None:

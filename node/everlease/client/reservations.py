@@ -10,7 +10,7 @@ from everlease.client.methods import rows, unary
 from everlease.pb.admin.v1 import reservation_service_pb2 as pb
 
 BATCH: Final = 1000
-"""Reservations that one call may create."""
+"""Reservations that one call may create or delete."""
 
 _LIST = Call("ReservationService/ListReservations", pb.ListReservationsResponse)
 _GET = Call("ReservationService/GetReservation", pb.Reservation)
@@ -18,6 +18,9 @@ _CREATE = Call("ReservationService/CreateReservation", pb.Reservation, Kind.CHAN
 _UPDATE = Call("ReservationService/UpdateReservation", pb.Reservation, Kind.CHANGE)
 _DELETE = Call("ReservationService/DeleteReservation", pb.DeleteReservationResponse, Kind.CHANGE)
 _BATCH = Call("ReservationService/BatchCreateReservations", pb.BatchCreateReservationsResponse, Kind.SETS, least=60.0)
+_BATCH_DELETE = Call(
+    "ReservationService/BatchDeleteReservations", pb.BatchDeleteReservationsResponse, Kind.SETS, least=60.0
+)
 
 
 class Reservations:
@@ -91,3 +94,13 @@ class Reservations:
             reservations=reservations, validate_only=validate_only, author=author
         )
         return Ask(_BATCH, request)
+
+    @unary
+    def batch_delete_reservations(
+        self, names: Sequence[str], *, validate_only: bool = False, author: str = ""
+    ) -> Ask[pb.BatchDeleteReservationsResponse]:
+        """Up to 1,000, by name, each by itself: the answer says which were refused. Sent again, nothing changes."""
+        return Ask(
+            _BATCH_DELETE,
+            pb.BatchDeleteReservationsRequest(names=names, validate_only=validate_only, author=author),
+        )

@@ -16,11 +16,13 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from everlease.client.audits import Missing, of_all, unheeded
 from everlease.client.calls import Ask, Upload
 from everlease.client.errors import failure_of
 from everlease.client.methods import Blocking
 from everlease.client.session import Session
 from everlease.client.talk import Give, Open, Outcome, Pour, Read, Rows, Send, Step, Wait, answer_of, rows_of
+from everlease.pb.admin.v1.cluster_service_pb2 import AuditRecord
 
 T = TypeVar("T")
 
@@ -38,6 +40,13 @@ class Client(Session, Blocking):
         """Let go of the connections."""
         for channel in self._let_go():
             channel.close()
+
+    def watch_audits(self, *, past: bool = False, missing: Missing = unheeded) -> Iterator[AuditRecord]:
+        """Changes made through any of the servers, in one stream, as they are told; of each server in order. past: also
+        those that each still keeps. missing: hears of a server that is away; it is asked again and again. Raises
+        Unreachable if nobody answers at first.
+        """
+        return of_all(self, past, missing)
 
     def _connect(self, server: str, secure: grpc.ChannelCredentials | None, options: Any) -> grpc.Channel:
         if secure is None:

@@ -75,6 +75,10 @@ class ReservationTable:
         """The reservation for an identifier in a subnet."""
         return self._by_identifier.get((subnet, kind, value, relay))
 
+    def named(self, word: bytes) -> Reservation | None:
+        """The reservation under the last words of a key."""
+        return self._by_word.get(word)
+
     def all(self) -> list[tuple[bytes, Reservation]]:
         """Every one, with the last words of its key. They are values: the list stays true to its moment."""
         return list(self._by_word.items())
@@ -102,6 +106,11 @@ class ReservationView:
         """The API reservation for an identifier in a subnet, or None."""
         table = self._reservations.get(space)
         return table.of(subnet, kind, value, relay) if table is not None else None
+
+    def reservation_named(self, space: str, word: bytes) -> Reservation | None:
+        """The API reservation under the last words of its key, or None."""
+        table = self._reservations.get(space)
+        return table.named(word) if table is not None else None
 
     def reservations(self, space: str) -> list[tuple[bytes, Reservation]]:
         """Every API reservation of a space, with the last words of its key."""
