@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from config_documents import large
 
-from everlease.config import aside, frames
+from everlease.config import aside, beside, frames
 from everlease.config.aside import Aside, compile_aside, retire, run
 from everlease.config.assemble import Assembly
 from everlease.config.load import InvalidDocument, compile_text, load
@@ -64,7 +64,7 @@ async def test_the_next_process_waits_soon_after_a_document(monkeypatch: pytest.
             await asyncio.sleep(0.01)
     waiting = await room._spare
     assert (await room.load(CAMPUS, revision=2)).revision == 2
-    assert waiting.returncode is not None
+    assert not waiting.alive
     await room.close()
 
 
@@ -81,8 +81,8 @@ async def test_half_a_character_is_a_problem_of_the_document() -> None:
 
 
 async def test_a_process_that_cannot_start_is_the_operators_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside.sys, "executable", "/nonexistent/python")
-    with pytest.raises(ConfigError, match="cannot start a process to compile"):
+    monkeypatch.setattr(beside.sys, "executable", "/nonexistent/python")
+    with pytest.raises(ConfigError, match="cannot start a process beside the node"):
         await compile_aside(CAMPUS)
 
 
@@ -90,7 +90,7 @@ async def test_a_process_that_dies_is_told_with_its_last_words(monkeypatch: pyte
     dying = tmp_path / "python"
     dying.write_text("#!/bin/sh\necho 'MemoryError: out of it' >&2\nexit 1\n")
     dying.chmod(0o755)
-    monkeypatch.setattr(aside.sys, "executable", str(dying))
+    monkeypatch.setattr(beside.sys, "executable", str(dying))
     with pytest.raises(ConfigError, match="ended: MemoryError: out of it"):
         await compile_aside(large(2000))
 

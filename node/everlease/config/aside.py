@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
 
 from everlease.config.assemble import Assembly, Head
+from everlease.config.beside import Beside
 from everlease.config.frames import END, HEAD, LENGTH, PROBLEMS, RESERVATIONS, SUBNETS, load
 from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
@@ -42,7 +41,7 @@ class Aside:
 
     def __init__(self, *, ready: bool = True) -> None:
         self._ready = ready
-        self._spare: asyncio.Task[Process] | None = None
+        self._spare: asyncio.Task[Beside] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._lock = asyncio.Lock()
 
@@ -77,9 +76,9 @@ class Aside:
         spare, self._spare = self._spare, None
         if spare is not None:
             with suppress(ConfigError):
-                await _end(await spare)
+                await (await spare).end()
 
-    async def _take(self) -> Process | None:
+    async def _take(self) -> Beside | None:
         spare, self._spare = self._spare, None
         if spare is not None:
             with suppress(ConfigError):
@@ -124,39 +123,27 @@ def _emptied(table: Any) -> Iterator[None]:
         yield
 
 
-async def _start() -> Process:
-    command = (sys.executable, "-P", "-m", "everlease.config.worker")
-    try:
-        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    except OSError as problem:
-        raise ConfigError(f"cannot start a process to compile the configuration: {problem}") from None
+async def _start() -> Beside:
+    return await Beside.start("everlease.config.worker")
 
 
-async def _compile(process: Process, head: str, text: str) -> Config:
+async def _compile(process: Beside, head: str, text: str) -> Config:
     try:
         await _send(process, head, text)
         return await _receive(process)
     finally:
-        await _end(process)
+        await process.end()
 
 
-async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+async def _send(process: Beside, head: str, text: str) -> None:
+    await process.send(head.encode())
+    for start in range(0, len(text), _PIECE):
+        await process.send(text[start : start + _PIECE].encode("utf-8", "surrogatepass"))
+    with suppress(OSError):
+        process.writer.write_eof()
 
 
-async def _send(process: Process, head: str, text: str) -> None:
-    assert process.stdin is not None
-    with suppress(ConnectionError):  # it ended early; what it said on standard error tells why
-        process.stdin.write(head.encode())
-        for start in range(0, len(text), _PIECE):
-            process.stdin.write(text[start : start + _PIECE].encode("utf-8", "surrogatepass"))
-            await process.stdin.drain()
-        process.stdin.close()
-
-
-async def _receive(process: Process) -> Config:
+async def _receive(process: Beside) -> Config:
     kind, body = await _frame(process)
     if kind == PROBLEMS:
         raise InvalidDocument(body)
@@ -174,7 +161,7 @@ async def _receive(process: Process) -> Config:
             gc.enable()
 
 
-async def _take_over(process: Process, assembly: Assembly) -> Config:
+async def _take_over(process: Beside, assembly: Assembly) -> Config:
     end = perf_counter() + SLICE
     while True:
         kind, body = await _frame(process)
@@ -191,14 +178,9 @@ async def _take_over(process: Process, assembly: Assembly) -> Config:
             end = perf_counter() + SLICE
 
 
-async def _frame(process: Process) -> tuple[int, Any]:
-    assert process.stdout is not None
-    assert process.stderr is not None
+async def _frame(process: Beside) -> tuple[int, Any]:
     try:
-        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-        return load(await process.stdout.readexactly(length))
-    except asyncio.IncompleteReadError:
-        code = await process.wait()
-        last = (await process.stderr.read()).decode(errors="replace").strip().splitlines()[-1:]
-        reason = last[0] if last else f"exit code {code}"
-        raise _Died(f"the process that compiles the configuration ended: {reason}") from None
+        (length,) = LENGTH.unpack(await process.reader.readexactly(LENGTH.size))
+        return load(await process.reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        raise _Died(f"the process that compiles the configuration ended: {await process.fate()}") from None

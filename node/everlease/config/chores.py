@@ -10,11 +10,10 @@ import difflib
 import gc
 import pickle
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
+from everlease.config.beside import Beside
 from everlease.errors import ConfigError
 
 PATIENCE: Final = 60.0
@@ -22,6 +21,9 @@ PATIENCE: Final = 60.0
 
 LONGEST: Final = 8_000_000
 """Characters of a comparison."""
+
+_DONE: Final = b"done\n"
+"""Begins what a process says that has done its work."""
 
 _CUT: Final = "... cut here: the texts differ in more than this\n"
 
@@ -37,25 +39,21 @@ async def edited(text: str, subnet: int, pool: int, state: str) -> str:
 
 
 async def _chore(name: str, *arguments: object) -> str:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "everlease.config.chores", stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
-    except OSError as problem:
-        raise ConfigError(f"cannot start a process to read documents: {problem}") from None
-    request = await asyncio.to_thread(pickle.dumps, (name, arguments))
+    process = await Beside.start("everlease.config.chores")
     try:
         async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate(request)
+            await process.send(await asyncio.to_thread(pickle.dumps, (name, arguments)))
+            process.writer.write_eof()
+            out = await process.reader.read()
+            if not out.startswith(_DONE):
+                raise ConfigError(await process.fate())
     except TimeoutError:
         raise ConfigError(f"it takes longer than {PATIENCE:.0f} seconds") from None
+    except OSError:
+        raise ConfigError(f"the process that reads documents ended: {await process.fate()}") from None
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-    if process.returncode:
-        last = err.decode(errors="replace").strip().splitlines()[-1:]
-        raise ConfigError(last[0] if last else f"the process that reads documents ended: {process.returncode}")
-    return await asyncio.to_thread(out.decode)
+        await process.end()
+    return await asyncio.to_thread(out.removeprefix(_DONE).decode)
 
 
 def _diff(old: str, new: str, names: tuple[str, str]) -> str:
@@ -93,7 +91,7 @@ def main() -> int:
     except ConfigError as refused:
         sys.stderr.write(f"{' '.join(str(refused).split())}\n")
         return 1
-    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.write(_DONE + text.encode())
     return 0
 
 

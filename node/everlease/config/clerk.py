@@ -7,13 +7,11 @@ reservation costs its loop the way there and back.
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from everlease.config.beside import Beside
 from everlease.config.frames import LENGTH, dump, load
 from everlease.core.model import Config, Parameters, Reservation, Subnet
 from everlease.errors import ConfigError
@@ -69,7 +67,7 @@ class Clerk:
     """Reads reservations for one node. A process that died, or was idle for long, is followed by another one."""
 
     def __init__(self) -> None:
-        self._process: Process | None = None
+        self._process: Beside | None = None
         self._lock = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -84,8 +82,9 @@ class Clerk:
 
     async def _ask(self, request: bytes) -> list[Read]:
         process = self._process
-        if process is None or process.returncode is not None:
-            process = self._process = await _start()
+        if process is None or not process.alive:
+            await self.close()
+            process = self._process = await Beside.start("everlease.config.single")
         done = False
         try:
             async with asyncio.timeout(PATIENCE):
@@ -106,11 +105,9 @@ class Clerk:
         self._timer = asyncio.get_running_loop().call_later(IDLE, self._end)
 
     def _end(self) -> None:
-        """Nobody asks any more: at the end of its input the process ends by itself."""
-        process = self._process
-        if process is not None and process.stdin is not None and not self._lock.locked():
-            self._process = None
-            process.stdin.close()
+        """Nobody asks any more."""
+        if not self._lock.locked():
+            self._ending = asyncio.get_running_loop().create_task(self.close())
 
     async def close(self) -> None:
         """End the process."""
@@ -118,25 +115,12 @@ class Clerk:
             self._timer.cancel()
         process, self._process = self._process, None
         if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await process.end()
 
 
-async def _start() -> Process:
-    command = (sys.executable, "-P", "-m", "everlease.config.single")
-    try:
-        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-    except OSError as problem:
-        raise ConfigError(f"cannot start a process to read reservations: {problem}") from None
-
-
-async def _exchange(process: Process, request: bytes) -> list[Any]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(request)
-    await process.stdin.drain()
-    (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-    _, answers = load(await process.stdout.readexactly(length))
+async def _exchange(process: Beside, request: bytes) -> list[Any]:
+    await process.send(request)
+    (length,) = LENGTH.unpack(await process.reader.readexactly(LENGTH.size))
+    _, answers = load(await process.reader.readexactly(length))
     assert isinstance(answers, list)
     return answers
