@@ -23,7 +23,7 @@ from everlease.pb import admin
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
 PATIENCE = 180.0
-"""Seconds in which a busy machine does what takes 20: a server that does not answer a ping has not been there."""
+"""Seconds in which a busy machine does what takes 25: a server that does not answer a ping has not been there."""
 
 METHODS = {name for name in dir(Api) if isinstance(getattr(Api, name), unary | rows)}
 

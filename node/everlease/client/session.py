@@ -21,8 +21,8 @@ _OPTIONS: Final = (
     ("grpc.enable_retries", 0),  # who may be asked twice is decided in `talk.py`
     ("grpc.use_local_subchannel_pool", 1),  # a client's connections are its own
     ("grpc.keepalive_time_ms", 15_000),  # a server that stopped in the middle of a watch is noticed; it allows 10 s
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),  # which is what counts: a minute by default
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # which is what counts: a minute by default
     ("grpc.http2.max_pings_without_data", 0),  # after two of them it would ask once a minute, and a watch sends nothing
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
