@@ -23,8 +23,8 @@ BRIEF, LONG = 2.0, 15.0
 class Fault:
     """id: as in the fault lab; fires: what must fire, nothing = no alert of any severity may.
 
-    elsewhere: what its row names as well, and this lab's Prometheus cannot see: the comment says why. meanwhile: pages
-    that its injection is a reason for, too. hold: seconds that it lasts where nothing fires.
+    elsewhere: what its row names as well, and this lab's Prometheus cannot see: the comment says why. meanwhile: what
+    may fire as well because durations are divided, and constants are not. hold: seconds of a fault that fires nothing.
     """
 
     id: str
@@ -39,6 +39,7 @@ HIT: Final = 1
 """The node, or host, that faults of nodes and hosts hit."""
 
 _HOST: Final = ("NodeDown", "StoreMemberDown")
+_FELT: Final = ("AnswersMissedFast", "NobodyAnswers")  # up to 4.5 s, which are two minutes here
 _SILENT: Final = ("NodeNotServing",)  # what is cut off from the backbone is cut off from Prometheus, too
 
 DRILLS: Final = {
@@ -57,7 +58,7 @@ DRILLS: Final = {
         Fault("F12", lambda s: disk.read_only(s, s.etcd.leader()), ("StoreMemberDown",)),
     ],
     "data": [
-        Fault("F11", lambda s: disk.slow(s, s.follower())),
+        Fault("F11", lambda s: disk.slow(s, s.follower()), ("StoreMemberDown",)),
         Fault("F13", lambda s: disk.locked(s, s.follower()), ("StoreMemberDown",)),
         Fault("F14", lambda s: disk.lost(s, s.follower()), ("StoreMemberDown",)),
         Fault("F14-torn", lambda s: disk.torn(s, s.follower()), ("StoreMemberDown",)),
@@ -68,27 +69,34 @@ DRILLS: Final = {
         Fault("F25-reads", lambda s: store.overloaded(s, "reads"), ("CommitsSlow",)),
     ],
     "nodes": [
-        Fault("F16", lambda s: store.compacted_under_the_watch(s, HIT)),
-        Fault("F17", lambda s: network.half_open(s, HIT)),
-        Fault("F31", lambda s: configuration.changed_behind(s, HIT), hold=BRIEF),
+        # A node that stands still for two seconds does so for a minute here, and so its clients are seen to ask others.
+        Fault(
+            "F16",
+            lambda s: store.compacted_under_the_watch(s, HIT),
+            meanwhile=("NodeTakenOver",),
+            hold=BRIEF,
+        ),
+        Fault("F31", lambda s: configuration.changed_behind(s, HIT), meanwhile=("NodeTakenOver",), hold=BRIEF),
+        # Dead connections are given up within 13 s, which are more than six minutes here.
+        Fault("F17", lambda s: network.half_open(s, HIT), meanwhile=("StoreMemberUnreachable",)),
         Fault("F5-one", lambda s: network.node_reaches(s, HIT, s.follower(HIT)), ("StoreMemberUnreachable",)),
         Fault("F5-none", lambda s: network.node_reaches(s, HIT), ("NodeNotServing",)),
         Fault("F20", lambda s: process.node_killed(s, HIT), ("NodeDown",)),
         Fault("F15", lambda s: process.node_stopped(s, HIT), ("NodeDown",)),
-        # That files run out is told while there are some left; here all are gone at once, also for who would scrape.
-        Fault("F28-files", lambda s: process.no_more_files(s, HIT), ("NodeDown",), ("FilesRunOut",)),
+        # There is always one left for who scrapes, as soon as the last one who did has gone.
+        Fault("F28-files", lambda s: process.no_more_files(s, HIT), ("FilesRunOut",), ("NodeDown",)),
     ],
     "links": [
-        Fault("F23", network.lossy),
         Fault("F29-mute", lambda s: network.clients_side_mute(s, HIT), ("NodeTakenOver",)),
         Fault("F29-deaf", lambda s: network.clients_side_deaf(s, HIT), ("NodeTakenOver",)),
         Fault("F29-down", lambda s: network.clients_side_down(s, HIT), ("NodeNotServing",)),
         Fault("F29-gone", lambda s: network.interface_gone(s, HIT), ("NodeNotServing",)),
+        Fault("F23", network.lossy, ("NodeTakenOver",)),
     ],
     "hosts": [
-        Fault("F4-host", lambda s: network.host_cut_off(s, HIT), _HOST, _SILENT),
-        Fault("F5-deaf", lambda s: network.host_deaf(s, HIT), _HOST, _SILENT),
-        Fault("F5-mute", lambda s: network.host_mute(s, HIT), _HOST, _SILENT),
+        Fault("F4-host", lambda s: network.host_cut_off(s, HIT), _HOST, _SILENT, _FELT),
+        Fault("F5-deaf", lambda s: network.host_deaf(s, HIT), _HOST, _SILENT, _FELT),
+        Fault("F5-mute", lambda s: network.host_mute(s, HIT), _HOST, _SILENT, _FELT),
     ],
     "clocks": [
         Fault("F22-ahead", lambda s: clock.stepped(7200.0)(s, HIT), ("ClockOffset", "NodeNotServing")),

@@ -111,8 +111,8 @@ class Prometheus:
 
     def fired(self, since: float, severity: str = ".*") -> set[str]:
         """The alerts that fired at any time since then, seconds UTC."""
-        seconds = max(int(time.time() - since) + 1, 1)
-        found = self.query(f'count_over_time(ALERTS{{alertstate="firing", severity=~"{severity}"}}[{seconds}s])')
+        window = f"[{max(int(1000 * (time.time() - since)), 1)}ms]"
+        found = self.query(f'count_over_time(ALERTS{{alertstate="firing", severity=~"{severity}"}}{window})')
         return {each.labels["alertname"] for each in found}
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -133,6 +133,13 @@ class Prometheus:
             wait_until(lambda: not self.firing(severity), timeout, f"no {severity}", every=0.3)
         except LabError as late:
             raise LabError(f"{late}; these do: {sorted(self.firing(severity))}") from late
+
+    def wait_over(self, names: set[str], timeout: float) -> None:
+        """Wait until none of these alerts fires."""
+        try:
+            wait_until(lambda: not names & self.firing(), timeout, "their end", every=0.3)
+        except LabError as late:
+            raise LabError(f"{late}: {sorted(names & self.firing())}") from late
 
     def _get(self, path: str, **query: str) -> dict[str, Any] | None:
         return self._place.call(lambda: _get(f"{path}?{urllib.parse.urlencode(query)}"))
