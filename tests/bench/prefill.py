@@ -75,8 +75,9 @@ def fill(endpoint: str, leases: int) -> None:
         call = channel.unary_unary(_PATH, response_deserializer=pb.TxnResponse.FromString)
         batches = requests(puts(leases, int(time.time())))
         while group := list(islice(batches, 4)):
-            for answer in [call.future(batch, timeout=60) for batch in group]:
-                answer.result()
+            for batch, answer in [(each, call.future(each, timeout=60)) for each in group]:
+                if answer.exception() is not None:  # a machine that is busy: a put may be sent again
+                    call(batch, timeout=60)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ The law of this file: a state is changed in the document, as a new revision; not
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable
 
 import grpc
@@ -24,8 +25,8 @@ from everlease.pb.admin.v1 import subnet_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.records import Current
 
-_STEP = 20
-"""Subnets between two turns of the loop: one takes about 20 us with its labels, relays and pools."""
+_STEP = 8
+"""Subnets between two turns of the loop: one takes 20 to 60 us with its labels, relays, pools and usage."""
 
 _LOOKS, _PAUSE = 30, 0.1
 """How often, and how many seconds apart, it is looked whether this node has loaded what is in force."""
@@ -43,6 +44,7 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
         self._rooms = rooms
         self._applying = applying or Applying(rooms)
         self._usages = Usages()
+        self._sorted: tuple[int, list[int]] = (-1, [])
 
     @answered
     async def ListSubnets(
@@ -53,7 +55,7 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
         token = read_token(request.page_token, filters)
         config = await self._prepared()
         matches = _matcher(request, config)
-        rest = sorted(number for number in config.subnets if token is None or number > token.after)
+        rest = self._after(token.after if token is not None else 0, config)
         answer = pb.ListSubnetsResponse(config_revision=config.revision)
         found: list[int] = []
         async for number in breathing(rest, _LOOK):
@@ -67,6 +69,12 @@ class SubnetService(subnet_service_pb2_grpc.SubnetServiceServicer):
         async for number in breathing(found, _STEP):
             answer.subnets.append(self._message(config.subnets[number], config))
         return answer
+
+    def _after(self, number: int, config: Config) -> list[int]:
+        """The ids behind one. They are sorted once for a configuration: 10,000 of them take a millisecond."""
+        if self._sorted[0] != config.mod_revision:
+            self._sorted = config.mod_revision, sorted(config.subnets)
+        return self._sorted[1][bisect_right(self._sorted[1], number) :]
 
     @answered
     async def GetSubnet(self, request: pb.GetSubnetRequest, context: grpc.aio.ServicerContext) -> pb.Subnet:

@@ -71,7 +71,8 @@ class Assembly:
 
     def finish(self) -> Iterator[None]:
         """Make the networks and the look-up tables, one network a step."""
-        for name, members in self._groups.items():
+        for name in list(self._groups):
+            members = self._groups.pop(name)  # now, one by one: 10,000 lists that go at once hold the loop
             label, own = (name, self.head.networks.get(name, EMPTY)) if isinstance(name, str) else ("", EMPTY)
             network = Network(label, tuple(members), own)
             self._networks.append(network)
