@@ -172,10 +172,13 @@ class Wire:
 class House:
     """One node without sockets: its rooms, its pulse, its wire."""
 
-    def __init__(self, name: str, weather: Weather, time: Time | None = None, host: int = 2) -> None:
+    def __init__(
+        self, name: str, weather: Weather, time: Time | None = None, host: int = 2, identifier: int = 0
+    ) -> None:
         self.time = time or Time()
         self.weather = weather
         self.wire = Wire(address=0x0A4D0000 + host)
+        self.addresses = [self.wire.address, *([identifier] if identifier else [])]
         keys, counters = Keys(), Counters()
         clock = ClusterClock(self.time.boot, self.time.wall)
         view = View(keys, clock.reuse_now())
@@ -187,6 +190,7 @@ class House:
         committer = Committer(name, keys, carrier, view, counters, clock.boot)
         responder = Responder(Options(), gate)
         self.committer = committer
+        self.gate = gate
         configuration = Configuration(weather, keys, counters)
         self.rooms = Rooms(
             name, keys, weather, view, clock, counters, configuration, membership, OfferTable(), committer, responder,
@@ -194,7 +198,7 @@ class House:
         )  # fmt: skip
         responder.enter(self.rooms)
         self.pulse = Pulse(self.rooms)
-        self.settlement = Settlement(self.rooms, self.pulse, gate)
+        self.settlement = Settlement(self.rooms, self.pulse, gate, identifier)
         self.loader = Loader(weather, keys, view, self.settlement.prefixes)
         self.restorer = Restorer(self.rooms, self.loader.loaded, lambda: longest_lifetime(configuration.current))
         self.loader.on_doubt, self.loader.on_rollback = self.restorer.doubt, self.restorer.rolled_back
@@ -213,7 +217,7 @@ class House:
         await self.loader.loaded.wait()
         self.settlement.loading = False
         self.rooms.lifeline.waiting_for = self.settlement.lacks()
-        self.rooms.membership.serve({"office": [self.wire.address]}, {"office": "office"})
+        self.rooms.membership.serve({"office": self.addresses}, {"office": "office"})
         await self.beat()
         return self
 

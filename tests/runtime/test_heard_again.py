@@ -17,8 +17,8 @@ async def pair() -> AsyncIterator[tuple[House, House]]:
     """(owner of the client's bucket, the other one)."""
     weather = Weather()
     one, two = await House("one", weather, host=2).join(), await House("two", weather, host=3).join()
-    await one.beat()
-    await two.beat()
+    for house in (one, two, one, two):
+        await house.beat()
     first = one.rooms.membership.peers("office", 0).order[client_bucket(b"\x02\x01" + MAC)][0]
     yield (one, two) if first == "one" else (two, one)
     await one.leave()

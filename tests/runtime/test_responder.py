@@ -37,8 +37,8 @@ async def house() -> AsyncIterator[House]:
 async def pair() -> AsyncIterator[tuple[House, House]]:
     weather = Weather()
     one, two = await House("one", weather, host=2).join(), await House("two", weather, host=3).join()
-    await one.beat()
-    await two.beat()
+    for house in (one, two, one, two):
+        await house.beat()
     yield one, two
     await one.leave()
     await two.leave()

@@ -79,9 +79,9 @@ class Scene:
         """Of each node, on links and for relays."""
         return {machine.name: machine.addresses for machine in self.machines}
 
-    async def begin(self) -> None:
-        """etcd holds the first document; nobody runs yet."""
-        await self._documents.publish(document(self.setting), 0, "admin", "", EPOCH)
+    async def begin(self, text: str = "") -> None:
+        """etcd holds the first document, the setting's if none is given; nobody runs yet."""
+        await self._documents.publish(text or document(self.setting), 0, "admin", "", EPOCH)
         self._revision = 1
         self.first_revision = self.world.etcd.mvcc.revision
 

@@ -1,7 +1,8 @@
 """Who answers: every candidate hears the same packet, and each computes alone whether it is the one to speak.
 
 The law of this file: with the same candidates and the same count of copies, one node answers the first copy, two the
-second and all the third. A node that is alive but mute or deaf costs its clients one retransmission.
+second and all the third. A node that is alive but mute or deaf costs its clients one retransmission. While the
+candidates change the first copy may have two answers, never none: whoever answered before goes on for a moment.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def may_answer(situation: Situation, bucket: int, selected: str | None = None) -
     if situation.answer_all or situation.copies >= 3:
         return True
     peers = situation.peers
-    return peers.me in rank(peers, bucket, selected)[: situation.copies]
+    if peers.me in rank(peers, bucket, selected)[: situation.copies]:
+        return True
+    return peers.lately >> bucket & 1 == 1 and selected not in peers.names
 
 
 def rank(peers: Peers, bucket: int, selected: str | None = None) -> tuple[str, ...]:

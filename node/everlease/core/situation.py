@@ -75,6 +75,7 @@ class Peers:
         that several members use (a service-wide address): then rendezvous order alone decides.
     settled: every node knows by now who else hears this link or relay; before, several may be making offers.
     since: when this became the order, on the clock of this node that packets are stamped with (CLOCK_BOOTTIME).
+    lately: bit mask of the client buckets that were this node's until a moment ago; it still answers them as well.
     """
 
     me: str
@@ -84,6 +85,7 @@ class Peers:
     identifiers: Mapping[int, str]
     settled: bool = True
     since: float = 0.0
+    lately: int = 0
 
 
 @dataclass(slots=True)

@@ -7,7 +7,9 @@ hear it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -21,10 +23,30 @@ OFFERS_LAST: Final = 30.0
 """Seconds for which a node that fell silent, or is skipped, may still have addresses on offer in its memory (default of
 offer-lifetime): so long nobody else offers addresses of its buckets without a commit."""
 
+OVERLAP: Final = 0.5
+"""Seconds for which a node also answers the clients that another one has come to own. What the other heard
+before it served, it dropped; the same copy may lie in our socket until after we have learned that it serves: for as
+long as a wake-up takes on a busy machine, or the rest of half a second until each node has noticed that a skip is over.
+"""
+
+CHANGES: Final = 4
+"""Changes in that time which are remembered; more at once are news of who is not there."""
+
 CACHED: Final = 4096
+
+NOBODY: Final[frozenset[str]] = frozenset()
 
 Place = tuple[str, int]
 """(link, 0), or ("", relay)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """All that an order follows from: who may answer, who is skipped where, and by their presence what others hear."""
+
+    eligible: frozenset[str]
+    skipped: frozenset[tuple[str, str]]
+    members: Mapping[str, Member]
 
 
 class Candidates:
@@ -47,11 +69,14 @@ class Candidates:
         self._peers: dict[Place, Peers] = {}
         self._orders: dict[Place, tuple[Order, float]] = {}
         self._changed_at = 0.0
+        self._elected = False
+        self._company = _Company(NOBODY, frozenset(), {})
+        self._past: deque[tuple[float, _Company]] = deque(maxlen=CHANGES)
 
     def elect(self, eligible: frozenset[str], now: float) -> None:
         """These may answer from now on."""
-        if eligible != self.eligible:
-            self.eligible = eligible
+        if eligible != self.eligible or not self._elected:
+            self.eligible, self._elected = eligible, True
             self.change(now)
         self._offerers.update(dict.fromkeys(eligible, now))
         silent = [name for name, at in self._offerers.items() if now - at > OFFERS_LAST]
@@ -74,7 +99,16 @@ class Candidates:
     def change(self, now: float) -> None:
         """Something that the table is made of has changed."""
         self._changed_at = now
+        self._past.append((now, self._company))
+        self._company = _Company(self.eligible if self._elected else NOBODY, self.skipped, dict(self._members))
         self._peers.clear()
+
+    def part(self, now: float) -> float:
+        """What passed to others a moment ago is theirs alone from now on; returns when there will be more of that."""
+        while self._past and now - self._past[0][0] >= OVERLAP:
+            self._past.popleft()
+            self._peers.clear()
+        return self._past[0][0] + OVERLAP if self._past else inf
 
     def hear(self, relay: int) -> None:
         """A relay is new: nobody knows who hears it."""
@@ -90,22 +124,13 @@ class Candidates:
         return found
 
     def _make(self, place: Place) -> Peers:
-        names = self._hearing(self.eligible, place)
-        order = self._order(names, place_of(*place))
+        names = self._hearing(self.eligible, place, self._members)
+        order = _order(names, self.skipped, place_of(*place))
         settled = self._relays.is_settled(place[1])
-        offerers = self._hearing(self._offerers, place) if settled else {self._name, *self._offerers}
+        offerers = self._hearing(self._offerers, place, self._members) if settled else {self._name, *self._offerers}
         owned = owned_mask(rendezvous(frozenset(offerers)), self._name) if len(offerers) > 1 else ALL_BUCKETS
-        since = self._since(place, order)
-        return Peers(self._name, frozenset(names), order, owned, self._identifiers(), settled, since)
-
-    def _order(self, names: set[str], where: str) -> Order:
-        """The skipped ones come last: they still are candidates for a third copy."""
-        active = {name for name in names if (name, where) not in self.skipped} or names
-        order = rendezvous(frozenset(active))
-        if active == names:
-            return order
-        rest = rendezvous(frozenset(names - active))
-        return tuple(first + last for first, last in zip(order, rest, strict=True))
+        since, lately = self._since(place, order), self._lately(place, order)
+        return Peers(self._name, frozenset(names), order, owned, self._identifiers(), settled, since, lately)
 
     def _since(self, place: Place, order: Order) -> float:
         """Since when this is the order; 0 = as long as anybody asked."""
@@ -117,11 +142,30 @@ class Candidates:
         self._orders[place] = order, since
         return since
 
-    def _hearing(self, names: Iterable[str], place: Place) -> set[str]:
+    def _lately(self, place: Place, order: Order) -> int:
+        """Bit mask of the client buckets that were ours a moment ago, and are not any more."""
+        mask = 0
+        for _, past in self._past:
+            if self._name in past.eligible:
+                names = self._hearing(past.eligible, place, past.members)
+                mask |= owned_mask(_order(names, past.skipped, place_of(*place)), self._name)
+        return mask & ~owned_mask(order, self._name) if mask else 0
+
+    def _hearing(self, names: Iterable[str], place: Place, known: Mapping[str, Member]) -> set[str]:
         """Those that hear this link or relay as far as we know, and we."""
         link, relay = place
-        members = [member for name in names if (member := self._members.get(name)) is not None]
+        members = [member for name in names if (member := known.get(name)) is not None]
         return {
             self._name,
             *(each.name for each in members if (relay in each.relays if relay else link in each.links)),
         }
+
+
+def _order(names: set[str], skipped: frozenset[tuple[str, str]], where: str) -> Order:
+    """The skipped ones come last: they still are candidates for a third copy."""
+    active = {name for name in names if (name, where) not in skipped} or names
+    order = rendezvous(frozenset(active))
+    if active == names:
+        return order
+    rest = rendezvous(frozenset(names - active))
+    return tuple(first + last for first, last in zip(order, rest, strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Final
 
 from everlease.core.answering import rendezvous
@@ -30,6 +31,10 @@ NODES_PER_SECOND: Final = 50
 PERIODS: Final = 3
 """Without a change for which a node is not eligible."""
 
+BACK_WITHIN: Final = 1
+"""Periods, once commits go on, in which a node says so that was late before they stopped: all retry at once. Who dies
+together with the store's leader is not waited for twice, and who is passed over too early still answers."""
+
 
 class Membership:
     """Presence of all nodes. `peers` is the hot path's question; the rest happens twice a second.
@@ -38,6 +43,7 @@ class Membership:
     or its prefix where the operator gave none: `eth0` of two hosts may be two links. places: label -> place.
     remember: seconds for which a client may still name a node that is gone. restored: until when a rollback of the
     store is being lived down, cluster time. frozen: our own echo is late, so nobody is judged.
+    due: when somebody's or something's time is up, CLOCK_BOOTTIME: `judge` then, and not only twice a second.
     news: called when this node hears a relay for the first time, or skips a node: the others should know soon.
     on_restored: called with what another node says of `restored`, when it is later than what we know.
     """
@@ -55,6 +61,7 @@ class Membership:
         self.own: Peer | None = None
         self.sequence = 0
         self.frozen = True
+        self.due = inf
         self.news: Callable[[], None] = lambda: None
         self.on_restored: Callable[[float], None] = lambda _until: None
         self._clock = clock
@@ -116,24 +123,35 @@ class Membership:
 
     def judge(self, now: float) -> None:
         """Decide who is eligible; nobody's silence counts for the time in which our own echo was late."""
-        began, self._judged_at = self._judged_at, now
+        began, self._judged_at, self.due = self._judged_at, now, inf
         late, was_frozen = now - self._lifeline.echo_at, self.frozen
         self.frozen = late > 2 * self.period
         if self.frozen:
             self._stop_counting(now - began if was_frozen else late, now)
         else:
+            if was_frozen:
+                self._go_on(now)
             self._elect(now)
         time = self._clock.now()
         published = [entry for member in self._fresh(now) for entry in member.presence.takeovers]
         # Also while frozen: that clients had to ask twice is no guess.
         self._candidates.skip(skipped([*published, *self._takeovers.own(time)], time), now)
+        self.due = min(self.due, self._candidates.part(now))
 
     def _stop_counting(self, seconds: float, now: float) -> None:
         for member in self.members.values():
             member.seen_at = min(member.seen_at + seconds, now)
 
+    def _go_on(self, now: float) -> None:
+        for member in self.members.values():
+            patience = self._patience(member)
+            if now - member.told_at > patience:
+                member.seen_at = min(member.seen_at, now - patience + BACK_WITHIN * self.period)
+
     def _elect(self, now: float) -> None:
-        eligible = {member.name for member in self._fresh(now) if member.presence.state == SERVING}
+        fresh = self._fresh(now)
+        self.due = min((member.seen_at + self._patience(member) for member in fresh), default=inf)
+        eligible = {member.name for member in fresh if member.presence.state == SERVING}
         if self._lifeline.state == SERVING:
             eligible.add(self.name)
         self._candidates.elect(frozenset(eligible), now)
@@ -147,7 +165,10 @@ class Membership:
 
     def is_fresh(self, member: Member, now: float) -> bool:
         """Whether its presence changed within three of its periods."""
-        return now - member.seen_at <= PERIODS * max(member.presence.period, self.period)
+        return now - member.seen_at <= self._patience(member)
+
+    def _patience(self, member: Member) -> float:
+        return PERIODS * max(member.presence.period, self.period)
 
     def offsets(self, now: float) -> list[float]:
         """The fresh nodes' wall clocks less our CLOCK_BOOTTIME, for `ClusterClock.follow`."""
@@ -199,6 +220,10 @@ class Membership:
     def identifiers(self) -> frozenset[int]:
         """Addresses by which clients name members, for as long as they may: those that are gone, too."""
         return frozenset(self._identify())
+
+    def shares(self, identifier: int) -> bool:
+        """Whether another member answers with it, too."""
+        return any(identifier in each.identifiers for each in self.members.values())
 
     def buckets(self) -> dict[str, int]:
         """How many of the 256 client buckets each eligible node owns, all links taken together; for people."""

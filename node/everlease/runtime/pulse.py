@@ -83,6 +83,8 @@ class Pulse:
         rooms.lifeline.beat(now)
         if rooms.lifeline.comparing:
             self.compare_clocks(now)
+        if now > rooms.membership.due:
+            rooms.membership.judge(now)
         if now - self._put_at < rooms.membership.period:
             return
         rooms.membership.judge(now)

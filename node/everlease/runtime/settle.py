@@ -11,6 +11,7 @@ from typing import Final
 
 from everlease.core.model import Config
 from everlease.runtime.gate import Gate
+from everlease.runtime.lifeline import DRAINING
 from everlease.runtime.pulse import Pulse
 from everlease.runtime.restorer import longest_lifetime
 from everlease.runtime.rooms import Rooms
@@ -19,7 +20,10 @@ from everlease.store.records import read_current
 from everlease.store.view import Peer
 
 ANNOUNCED: Final = 0.15
-"""Seconds after the announcement in which this node still answers: the others learn of it through their watches."""
+"""Seconds in which this node still answers when its announcement has come back: so have the others' watches it."""
+
+TOLD_WITHIN: Final = 1.0
+"""Seconds in which an announcement comes back, if it does: a store that takes no commits tells nobody."""
 
 LINGER: Final = 2.0
 """Seconds after the announcement for what is sent to an address that other nodes have too: health checks and routers
@@ -39,16 +43,17 @@ LOADING: Final = "the leases are being read from the store"
 class Settlement:
     """Connects view, configuration, committer, membership and lifeline. loading: the view is not complete yet.
 
-    shared: the identifier that all nodes answer with, 0 = each has its own.
+    identifier: what this node answers with wherever it serves, 0 = a link's own address.
     """
 
-    def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate, shared: int = 0) -> None:
+    def __init__(self, rooms: Rooms, pulse: Pulse, gate: Gate, identifier: int = 0) -> None:
         self._rooms = rooms
         self._pulse = pulse
         self._gate = gate
-        self._shared = shared
+        self._identifier = identifier
         self.loading = True
         self._stopping = False
+        self._leaving: asyncio.Task[None] | None = None
         rooms.view.on_presence = self._on_presence
         rooms.view.on_config = rooms.configuration.notice
         rooms.view.on_drain = self._on_drain
@@ -110,13 +115,18 @@ class Settlement:
         self._announce(f"drained; `everlease cluster resume {name}` ends it" if drained else "")
         self._gate.closed = drained and not served  # who has not begun hands nothing over
         if drained:
-            asyncio.get_running_loop().call_later(ANNOUNCED, self._close_if_drained)
+            self._leaving = asyncio.get_running_loop().create_task(self._hand_over())
 
-    def _close_if_drained(self) -> None:
+    async def _hand_over(self) -> None:
+        await self._until_told()
         self._gate.closed = bool(self._rooms.lifeline.draining)
-        self._gate.shared = self._shared if self._gate.closed else 0
+        self._gate.shared = self._shared() if self._gate.closed else 0
         if self._gate.shared:
             asyncio.get_running_loop().call_later(LINGER, self._cease)
+
+    def _shared(self) -> int:
+        """The identifier, if others answer with it as well: nobody's but ours is not led elsewhere, wait as we may."""
+        return self._identifier if self._rooms.membership.shares(self._identifier) else 0
 
     def _cease(self) -> None:
         self._gate.shared = 0
@@ -126,15 +136,25 @@ class Settlement:
         self._rooms.lifeline.evaluate(self._rooms.clock.boot())
         self._pulse.hurry()
 
+    async def _until_told(self) -> None:
+        """The others know that this node leaves, or cannot be told."""
+        for _ in range(int(TOLD_WITHIN / POLL)):
+            mine = self._rooms.view.nodes.get(self._rooms.name)
+            if mine is not None and mine.presence.state == DRAINING:
+                break
+            await asyncio.sleep(POLL)
+        await asyncio.sleep(ANNOUNCED)
+
     async def drain(self) -> None:
         """Announce, let the others own the buckets, answer what is in flight, say goodbye."""
         rooms = self._rooms
         end = rooms.clock.boot() + LEAVE_WITHIN
-        self._stopping = True
+        self._stopping, served = True, rooms.lifeline.ready()
         self._announce("asked to stop")
-        await asyncio.sleep(ANNOUNCED)
-        self._gate.closed, self._gate.shared = True, self._shared
-        if self._shared:
+        if served:
+            await self._until_told()
+        self._gate.closed, self._gate.shared = True, self._shared()
+        if self._gate.shared:
             await asyncio.sleep(LINGER)
             self._cease()
         await self._settle(end)
