@@ -6,6 +6,7 @@ Law: nothing is judged here; what happened is in the recorder's history.
 from __future__ import annotations
 
 import contextlib
+import time
 
 from everlease.lab.processes import LabError, wait_until
 from faults.client import FRESH, PATIENT, Behaviour, LoadClient, Plan
@@ -49,6 +50,7 @@ class Load:
         )
         for namespace, link in ((here, "office"), (there, ""), (known, "office")):
             stage.recorder.tap(namespace, link)
+        self._recorder = stage.recorder
         places = [(here, coming), (there, behind), (known, staying)]
         self._clients = [LoadClient(stage.lab, namespace, plan) for namespace, plan in places]
 
@@ -60,14 +62,24 @@ class Load:
             client.start()
         return self
 
-    def finish(self, timeout: float = 30.0) -> None:
-        """Nobody comes any more; wait until everybody who came is bound, `timeout` seconds at most."""
+    def finish(self, timeout: float = 30.0, *, audit: bool = True) -> float:
+        """Nobody comes any more; wait until everybody who came is bound, `timeout` seconds at most.
+
+        audit: everybody who has an address asks for it by INIT-REBOOT meanwhile, and must get it (I2). Returns when
+        they begin to, UTC seconds.
+        """
         for client in self._clients[:2]:
             client.rate(0)
+        ended = time.time()
+        if audit:
+            self._recorder.mark("audit")
+            for client in self._clients:
+                client.reboot()
         with contextlib.suppress(LabError):  # who is left is seen on the wire
             wait_until(self._all_bound, timeout, "everybody bound", every=0.2)
         for client in self._clients:
             client.stop()
+        return ended
 
     def _all_bound(self) -> bool:
         return all(set(client.counts()) <= {"bound"} for client in self._clients)

@@ -20,9 +20,9 @@ Inject = Callable[[Stage, int], AbstractContextManager[None]]
 STARTS = 20.0
 """Seconds in which a node or member that was started serves, also on a machine that has other things to do."""
 
-HOST = 4.5
-"""Seconds in which the loss of a whole host may be felt: it is a member's fault and a node's at once, and the others
-count the node's silence only when their own presence comes back, which waits for the member's election."""
+HOST = 3.5
+"""Seconds in which the loss of a whole host may be felt, a member's fault and a node's at once: an election of 2.1 s,
+then half a second in which every node that lives says so, and the rest of it until all have looked."""
 
 
 FALSE_CLOCK: dict[str, Any] = {"false_clock": 1, "caught": 3.5, "back": 3.5}

@@ -39,16 +39,23 @@ class Stage(Site):
     """`timers`: "default" or "lan"; `bound` is what the timers allow."""
 
     def __init__(
-        self, lab: Lab, timers: str = "default", quota: int = 0, relayed_to: Sequence[int] = ALL_HOSTS
+        self,
+        lab: Lab,
+        timers: str = "default",
+        quota: int = 0,
+        relayed_to: Sequence[int] = ALL_HOSTS,
+        disk: int = 256,
     ) -> None:
-        """quota: of member 0 alone, octets, 0 = etcd's default; relayed_to: the hosts that the relay sends to."""
+        """quota: of member 0 alone, octets, 0 = etcd's default; relayed_to: the hosts that the relay sends to; disk: of
+        each member, MiB.
+        """
         super().__init__(lab, HOSTS, HOSTS, options=TIMERS[timers])
         self.timers = timers
         self.bound = BOUNDS[timers]
         self.floor = lab.switch("floor")
-        self.disks = [Disk(lab.folder / "disks", member.name) for member in self.etcd.members]
-        for member, disk in zip(self.etcd.members, self.disks, strict=True):
-            member.data = disk.path / "data"
+        self.disks = [Disk(lab.folder / "disks", member.name, disk) for member in self.etcd.members]
+        for member, own in zip(self.etcd.members, self.disks, strict=True):
+            member.data = own.path / "data"
         if quota:
             self.etcd.members[0].flags = (f"--quota-backend-bytes={quota}",)
         lab.on_close(self._clear)

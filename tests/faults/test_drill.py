@@ -38,6 +38,9 @@ CALM = 6.0
 AT_ONCE = 3.0
 """Seconds until a patient client asks again; a quick one may have done so before."""
 
+ROOM = 1024
+"""MiB for each member: its log until the next snapshot, and ten minutes of history, at this rate 250 each."""
+
 FALSE_CLOCK = 2
 FAULTS: dict[str, Callable[[Stage], AbstractContextManager[None]]] = {
     "F1 leader killed": on_leader(process.member_killed),
@@ -73,7 +76,7 @@ def test_random_faults_break_nothing_and_leave_nothing_behind(lab: Lab, seconds:
     seconds = float(os.environ.get("DRILL_SECONDS", seconds))
     seed = int(os.environ.get("DRILL_SEED", random.randrange(1_000_000)))
     print(f"drill of {seconds:.0f} s with DRILL_SEED={seed}")
-    stage = Stage(lab)
+    stage = Stage(lab, disk=ROOM)
     stage.nodes[FALSE_CLOCK].environment |= clock.environment(lab.folder, FALSE_CLOCK)
     stage.start()
     load = Load(stage, RATE, stay=STAY, behaviours=MIXED, seed=seed).start()
@@ -85,13 +88,15 @@ def test_random_faults_break_nothing_and_leave_nothing_behind(lab: Lab, seconds:
     calm = time.time()
     time.sleep(CALM)
     after = usage.measure(stage)
-    load.finish(60.0)
+    ended = load.finish(60.0)
     history = stage.recorder.finish()
     told = exchanges.read(history.packets)
     print(f"{len(told)} exchanges, tries {exchanges.tries(told)}\n{usage.table(before, after)}")
-    late = [each for each in told if each.asked > calm and not each.bound < each.asked + AT_ONCE]
+    late = [each for each in told if calm < each.asked < ended and not each.bound < each.asked + AT_ONCE]
     assert late == [], f"DRILL_SEED={seed}"
-    assert [each for each in told if each.naks or not each.bound] == [], f"DRILL_SEED={seed}"
+    # Who goes while it asks for its address again in the end gets no answer any more; the others: I2.
+    left_out = [each for each in told if each.naks or (each.asked < ended and not each.bound)]
+    assert left_out == [], f"DRILL_SEED={seed}"
     assert usage.leaks(before, after) == [], f"DRILL_SEED={seed}"
     assert check(history) == [], f"DRILL_SEED={seed}"
 

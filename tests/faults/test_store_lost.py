@@ -78,11 +78,11 @@ def test_one_members_full_quota_is_cleared_by_the_service_itself(lab: Lab, quota
         wait_until(lambda: writes(stage), HEALED - (time.time() - faulted), "others can write again")
     healed = time.time()
     time.sleep(6.0)
-    load.finish()
+    ended = load.finish()
     history = stage.recorder.finish()
     told = exchanges.read(history.packets)
     assert exchanges.stall(told, faulted, healed)[0] < HEALED
-    later = [each for each in told if each.asked > healed]
+    later = [each for each in told if healed < each.asked < ended]
     assert exchanges.tries(later) == {1: len(later)}
     assert sum(each.naks for each in told) == 0
     holds(history)
@@ -109,7 +109,7 @@ def test_a_store_that_was_put_back_forgets_no_promise(lab: Lab, rate: int) -> No
         back = time.time()
         wait_serving(stage, 30)
         time.sleep(15.0)
-    load.finish(0.0)  # those that came since are not answered until the longest lease has ended
+    load.finish(0.0, audit=False)  # those that came since are not answered until the longest lease has ended
     history = stage.recorder.finish()
     told = exchanges.read(history.packets)
     holds(history)

@@ -55,7 +55,8 @@ def run(crew: Crew, wire: Wire, orders: socket.socket, ended: threading.Event) -
     crew.start(time.time())
     while not ended.is_set():
         pause = crew.run_due(time.time())
-        for number, _ in poll.poll(max(pause, 0.0) * 1000):
+        ready = [number for number, _ in poll.poll(max(pause, 0.0) * 1000)]
+        for number in sorted(ready, key=orders.fileno().__eq__):  # orders last: what had come by then is known
             if number == orders.fileno():
                 with contextlib.suppress(OSError, ValueError):  # whoever asked has gone
                     obey(crew, orders)

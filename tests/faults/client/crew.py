@@ -32,6 +32,9 @@ from lab.guest import (
 LATE = 0.5
 """Seconds of arrivals that are made up for; beyond, the machine is too slow for the plan's rate."""
 
+POWER = 800.0
+"""Clients of one load that come back in a second when there is power again."""
+
 _EXTENSIONS = {RENEWING: "renew", REBINDING: "rebind", REBOOTING: "reboot"}
 
 
@@ -83,10 +86,10 @@ class Crew:
         return min(heap[0][0] - now, 0.5) if heap else 0.5
 
     def reboot(self, now: float) -> None:
-        """Everybody who has an address loses power, and asks for it by INIT-REBOOT, all within 2 s."""
+        """Everybody who has an address loses power, and asks for it by INIT-REBOOT: in 2 s, POWER a second at most."""
         holding = [person for person in self._people.values() if person.guest.ack and person.guest.state in HOLDING]
         for number, person in enumerate(holding):
-            self._begin(person, REBOOTING, now + 2.0 * number / len(holding))
+            self._begin(person, REBOOTING, now + number / min(len(holding) / 2.0, POWER))
 
     def leave(self, now: float) -> None:
         """Everybody gives the address back and goes; nobody comes any more."""

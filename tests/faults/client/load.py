@@ -83,7 +83,7 @@ class LoadClient:
         self._order("rate", rate)
 
     def reboot(self) -> None:
-        """Everybody who has an address loses power and asks for it by INIT-REBOOT, within 2 s."""
+        """Everybody who has an address loses power and asks for it by INIT-REBOOT, within a few seconds."""
         self._order("reboot")
 
     def leave(self) -> None:

@@ -7,6 +7,7 @@ compaction took away before it was seen is written down as a gap. A revision tha
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import sys
@@ -28,6 +29,7 @@ from faults.history.events import Beat, Commit, Event, Gap, encode
 SILENCE = 2.0
 """Seconds without an event after which another member is asked: every node commits its presence twice a second."""
 
+AGAIN = 0.05
 BEAT = 0.1
 PROMPT = 0.3
 """Seconds; a read that took longer proves nothing (etcd 3.4.23 may answer from before a pause)."""
@@ -61,10 +63,9 @@ class Watcher:
         for channel in cycle(self._channels):
             if self.ended.is_set():
                 return
-            try:
+            with contextlib.suppress(grpc.RpcError, queue.Empty):
                 self._follow(channel)
-            except (grpc.RpcError, queue.Empty):
-                time.sleep(0.05)
+            self.ended.wait(AGAIN)  # who has no leader ends a watch as soon as it has begun
 
     def _follow(self, channel: Any) -> None:
         if self._put_back:

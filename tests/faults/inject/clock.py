@@ -49,8 +49,10 @@ def drifting(stage: Stage, number: int) -> AbstractContextManager[None]:
 def _told(stage: Stage, number: int, words: str) -> Iterator[None]:
     told = _file(stage.lab.folder, number)
     told.write_text(words + "\n")
-    yield
-    told.write_text("+0 x1.0\n")
+    try:
+        yield
+    finally:
+        told.write_text("+0 x1.0\n")
 
 
 def _file(folder: Path, number: int) -> Path:

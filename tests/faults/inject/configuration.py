@@ -21,13 +21,15 @@ CATCHES_UP = 5.0
 def changed_behind(stage: Stage, number: int) -> Iterator[None]:
     """F31: a node stands still while another one takes a document that reserves an address."""
     others = [node for place, node in enumerate(stage.nodes) if place != number]
-    stage.nodes[number].pause()
     changed = stage.lab.folder / "changed.yaml"
     before = stage.document.read_text()
     changed.write_text(before.replace("    link: office\n", f"    link: office\n{RESERVED}"))
-    others[0].cli("config", "apply", str(changed))
-    yield
-    stage.nodes[number].resume()
+    stage.nodes[number].pause()
+    try:
+        others[0].cli("config", "apply", str(changed))
+        yield
+    finally:
+        stage.nodes[number].resume()
     wait_until(lambda: all(_applied(node) for node in stage.nodes), CATCHES_UP, "every node has the new configuration")
     stage.recorder.mark(f"applied {SECOND}")
 

@@ -17,17 +17,21 @@ from faults.stage import Stage
 def full(stage: Stage, number: int) -> Iterator[None]:
     """F6: not one block is left, and etcd ends; healed by making room and starting it again."""
     stage.disks[number].fill()
-    yield
-    stage.disks[number].empty()
-    _start_again(stage, number)
+    try:
+        yield
+    finally:
+        stage.disks[number].empty()
+        _start_again(stage, number)
 
 
 @contextlib.contextmanager
 def frozen(stage: Stage, number: int) -> Iterator[None]:
     """F9: fsync never returns (fsfreeze)."""
     stage.disks[number].freeze()
-    yield
-    stage.disks[number].thaw()
+    try:
+        yield
+    finally:
+        stage.disks[number].thaw()
 
 
 @contextlib.contextmanager
@@ -37,11 +41,13 @@ def slow(stage: Stage, number: int, delay: float = 0.3) -> Iterator[None]:
     inject = f"inject=fdatasync,fsync:delay_enter={int(delay * 1e6)}"
     argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid), "-e", "trace=fdatasync,fsync", "-e", inject]
     tracer = Process(argv, stage.lab.folder / f"strace-{number}.log")
-    wait_until(lambda: _traced(pid) or tracer.returncode is not None, 5, "strace attached")
-    if tracer.returncode is not None:
-        raise LabError(tracer.tail())
-    yield
-    tracer.stop()
+    try:
+        wait_until(lambda: _traced(pid) or tracer.returncode is not None, 5, "strace attached")
+        if tracer.returncode is not None:
+            raise LabError(tracer.tail())
+        yield
+    finally:
+        tracer.stop()
 
 
 def _traced(pid: int) -> bool:
@@ -52,10 +58,12 @@ def _traced(pid: int) -> bool:
 def read_only(stage: Stage, number: int) -> Iterator[None]:
     """F12: the kernel meets an error on the file system and makes it read-only; healed by mounting it anew."""
     stage.disks[number].spoil()
-    yield
-    stage.etcd.kill(number)
-    stage.disks[number].mend()
-    _start_again(stage, number)
+    try:
+        yield
+    finally:
+        stage.etcd.kill(number)
+        stage.disks[number].mend()
+        _start_again(stage, number)
 
 
 @contextlib.contextmanager
@@ -64,10 +72,12 @@ def locked(stage: Stage, number: int) -> Iterator[None]:
     stage.etcd.kill(number)
     database = stage.etcd.members[number].data / "member" / "snap" / "db"
     holder = Process(["flock", str(database), "sleep", "600"], stage.lab.folder / f"flock-{number}.log")
-    time.sleep(0.2)
-    stage.etcd.start_member(number)
-    yield
-    holder.kill()
+    try:
+        time.sleep(0.2)
+        stage.etcd.start_member(number)
+        yield
+    finally:
+        holder.kill()
 
 
 @contextlib.contextmanager
@@ -76,13 +86,15 @@ def lost(stage: Stage, number: int) -> Iterator[None]:
     stage.etcd.kill(number)
     member = stage.etcd.members[number]
     shutil.rmtree(member.data)
-    yield
-    rows = stage.etcd.etcdctl("member", "list").splitlines()
-    identity = next(row.split(",")[0] for row in rows if f" {member.name}," in row)
-    stage.etcd.etcdctl("member", "remove", identity)
-    wait_until(lambda: _added(stage, member.name, member.peer), 10, "the member is added")
-    member.flags = (*member.flags, "--initial-cluster-state=existing")
-    stage.etcd.start_member(number)
+    try:
+        yield
+    finally:
+        rows = stage.etcd.etcdctl("member", "list").splitlines()
+        identity = next(row.split(",")[0] for row in rows if f" {member.name}," in row)
+        stage.etcd.etcdctl("member", "remove", identity)
+        wait_until(lambda: _added(stage, member.name, member.peer), 10, "the member is added")
+        member.flags = (*member.flags, "--initial-cluster-state=existing")
+        stage.etcd.start_member(number)
 
 
 def _added(stage: Stage, name: str, peer: str) -> bool:

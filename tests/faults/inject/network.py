@@ -60,8 +60,10 @@ def host_cut_off(stage: Stage, number: int) -> Iterator[None]:
     """F4: a host has lost the backbone; its node reaches its own member only, which has no leader."""
     port = stage.backbone.ports[stage.hosts[number].label]
     stage.backbone.cut(port)
-    yield
-    stage.backbone.restore(port)
+    try:
+        yield
+    finally:
+        stage.backbone.restore(port)
 
 
 @contextlib.contextmanager
@@ -139,8 +141,10 @@ def clients_side_down(stage: Stage, number: int) -> Iterator[None]:
     """F29: the cable of a node's clients' link is pulled: carrier is lost."""
     port = stage.ports["office"][number]
     stage.links["office"].cut(port)
-    yield
-    stage.links["office"].restore(port)
+    try:
+        yield
+    finally:
+        stage.links["office"].restore(port)
 
 
 @contextlib.contextmanager
@@ -148,9 +152,11 @@ def interface_gone(stage: Stage, number: int) -> Iterator[None]:
     """F29: the interface of a node's clients' link is deleted, and comes back as another one of the same name."""
     host = stage.hosts[number]
     host.ip("link", "delete", OFFICE)
-    yield
-    stage.ports["office"][number] = stage.links["office"].connect(host, OFFICE, address=f"10.77.0.{number + 2}/16")
-    host.ip("route", "replace", "10.91.0.0/16", "via", RELAY)
+    try:
+        yield
+    finally:
+        stage.ports["office"][number] = stage.links["office"].connect(host, OFFICE, address=f"10.77.0.{number + 2}/16")
+        host.ip("route", "replace", "10.91.0.0/16", "via", RELAY)
 
 
 @contextlib.contextmanager

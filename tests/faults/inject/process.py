@@ -19,32 +19,40 @@ MEMBER_ENDS = 10.0
 def member_killed(stage: Stage, number: int) -> Iterator[None]:
     """F1: kill -9; healed by starting it again on its data."""
     stage.etcd.kill(number)
-    yield
-    stage.etcd.start_member(number)
+    try:
+        yield
+    finally:
+        stage.etcd.start_member(number)
 
 
 @contextlib.contextmanager
 def member_stopped(stage: Stage, number: int) -> Iterator[None]:
     """F2, F3: SIGSTOP: it accepts connections and answers nothing."""
     stage.etcd.pause(number)
-    yield
-    stage.etcd.resume(number)
+    try:
+        yield
+    finally:
+        stage.etcd.resume(number)
 
 
 @contextlib.contextmanager
 def node_killed(stage: Stage, number: int) -> Iterator[None]:
     """F20: kill -9; healed by starting it again, with nothing but its command line."""
     stage.nodes[number].kill()
-    yield
-    stage.nodes[number].start()
+    try:
+        yield
+    finally:
+        stage.nodes[number].start()
 
 
 @contextlib.contextmanager
 def node_stopped(stage: Stage, number: int) -> Iterator[None]:
     """F15, F21: SIGSTOP: it reads neither packets nor its watch."""
     stage.nodes[number].pause()
-    yield
-    stage.nodes[number].resume()
+    try:
+        yield
+    finally:
+        stage.nodes[number].resume()
 
 
 @contextlib.contextmanager
@@ -76,8 +84,10 @@ def no_more_files(stage: Stage, number: int) -> Iterator[None]:
     used = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, before[1]))
-    yield
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def wait_serving(stage: Stage, timeout: float = 20.0) -> None:

@@ -20,9 +20,11 @@ def no_quorum(stage: Stage, gone: Sequence[int] = (0, 1)) -> Iterator[None]:
     """F24: two of three members are killed; healed by starting them again."""
     for number in gone:
         stage.etcd.kill(number)
-    yield
-    for number in gone:
-        stage.etcd.start_member(number)
+    try:
+        yield
+    finally:
+        for number in gone:
+            stage.etcd.start_member(number)
 
 
 @contextlib.contextmanager
@@ -38,8 +40,10 @@ def quota_reached(stage: Stage) -> Iterator[None]:
         stage.lab.folder / "fill.log",
         {"PYTHONPATH": "tests"},
     )
-    wait_until(lambda: alarms(stage) or filler.returncode is not None, 30, "the quota's alarm", every=0.01)
-    filler.kill()
+    try:
+        wait_until(lambda: alarms(stage) or filler.returncode is not None, 30, "the quota's alarm", every=0.01)
+    finally:
+        filler.kill()
     yield
 
 
@@ -54,9 +58,11 @@ def alarms(stage: Stage) -> str:
 def compacted_under_the_watch(stage: Stage, number: int) -> Iterator[None]:
     """F16: a node stands still while everything that it has not seen yet is compacted away."""
     stage.nodes[number].pause()
-    yield
-    stage.etcd.etcdctl("compact", str(revision(stage)))
-    stage.nodes[number].resume()
+    try:
+        yield
+        stage.etcd.etcdctl("compact", str(revision(stage)))
+    finally:
+        stage.nodes[number].resume()
 
 
 def revision(stage: Stage) -> int:
@@ -101,10 +107,12 @@ def overloaded(stage: Stage, work: str) -> Iterator[None]:
     """F25: others use the same etcd, as hard as they can. work: what the hammer shall do ("puts", "reads")."""
     argv = [sys.executable, "-m", "faults.inject.hammer", work, *stage.etcd.endpoints]
     hammer = Process(stage.hosts[0].command(argv), stage.lab.folder / "hammer.log", {"PYTHONPATH": "tests"})
-    yield
-    if hammer.returncode is not None:
-        raise LabError(hammer.tail())
-    hammer.kill()
+    try:
+        yield
+        if hammer.returncode is not None:
+            raise LabError(hammer.tail())
+    finally:
+        hammer.kill()
 
 
 @contextlib.contextmanager
@@ -113,6 +121,9 @@ def defragmented(stage: Stage, number: int) -> Iterator[None]:
     member = stage.etcd.members[number]
     argv = ["env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={member.endpoint}", "defrag"]
     defrag = Process(member.place.command(argv), stage.lab.folder / "defrag.log")
-    yield
-    if defrag.wait(30) != 0:
-        raise LabError(defrag.tail())
+    try:
+        yield
+        if defrag.wait(30) != 0:
+            raise LabError(defrag.tail())
+    finally:
+        defrag.kill()
