@@ -23,6 +23,7 @@ from everlease import __version__, health, logs
 from everlease.admin import server as admin
 from everlease.admin.access import Papers
 from everlease.config.aside import Aside
+from everlease.config.beside import Early
 from everlease.config.problems import InvalidDocument
 from everlease.console import Console
 from everlease.errors import ConfigError
@@ -68,8 +69,8 @@ GARBAGE: Final = (50_000, 20, 100)
 """When the collector looks for cycles. A packet leaves none: Python's own thresholds cost a sixth of its time."""
 
 
-def run(settings: Settings) -> int:
-    """Run one node until it is told to stop; the exit code."""
+def run(settings: Settings, early: Early | None = None) -> int:
+    """Run one node until it is told to stop; the exit code. early: what compiles its first document, if that runs."""
     gc.set_threshold(*GARBAGE)
     counters = Counters()
     try:
@@ -80,7 +81,8 @@ def run(settings: Settings) -> int:
     lines = logs.configure(settings.log_level, settings.name, counters.lose_line, style=style)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_main(settings, counters, style.pseudonyms, opener))
+            host = partial(this_host, settings, early)
+            return runner.run(_main(settings, counters, style.pseudonyms, opener, host))
     except InvalidDocument as bad:
         return _say(f"--config-file {settings.config_file} is refused:\n  " + str(bad).replace("\n", "\n  "), REFUSED)
     except ConfigError as refused:
@@ -112,9 +114,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _main(settings: Settings, counters: Counters, pseudonyms: logs.Pseudonyms | None, opener: Opener) -> int:
+async def _main(
+    settings: Settings,
+    counters: Counters,
+    pseudonyms: logs.Pseudonyms | None,
+    opener: Opener,
+    host: Callable[[], Host],
+) -> int:
     text = _read(settings.config_file)
-    node = Node(settings, counters)
+    node = Node(settings, counters, host())
     node.opener = opener
     with _ledger(settings, counters, pseudonyms) as write:
         node.rooms.responder.ledger = Ledger(node.rooms.view, write) if write else None
@@ -165,11 +173,11 @@ class Host:
     upkeep: Upkeep | None = None
 
 
-def this_host(settings: Settings) -> Host:
-    """This machine, for one run. Raises ConfigError."""
+def this_host(settings: Settings, early: Early | None = None) -> Host:
+    """This machine, for one run; early: as of `run`. Raises ConfigError."""
     papers = Credentials(*settings.etcd_tls)
     store = EtcdStore(settings.etcd, papers)
-    return Host(store, ClusterClock(), Aside(), uuid.uuid4().hex, Maintenance(store, papers))
+    return Host(store, ClusterClock(), Aside(early=early), uuid.uuid4().hex, Maintenance(store, papers))
 
 
 class Node:

@@ -35,10 +35,11 @@ class Read(Exception):
 def read(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that has `everlease node` read arguments as it does before it serves."""
 
-    def stop(settings: Settings) -> int:
+    def stop(settings: Settings, _early: object) -> int:
         raise Read(settings)
 
     monkeypatch.setattr("everlease.node.run", stop)
+    monkeypatch.setattr(node_command, "_early", lambda: None)  # nobody needs what would compile a document
 
     def parse(words: list[str]) -> Settings:
         with pytest.raises(Read) as caught:

@@ -29,7 +29,7 @@ FLAGS = ("--name", "n", "--etcd", "http://127.0.0.1:1", "--listen", "127.0.0.1:1
 COMMAND_LINE = f"""
 import sys
 from everlease import node
-def told(settings):
+def told(settings, early):
     {TELL}
     return 0
 node.run = told

@@ -48,7 +48,7 @@ WRONG: list[tuple[str, int, Flags, str]] = [
     ("an admin port for all to see", USAGE, lambda _: ("--admin", "0.0.0.0:9067"), "is not loopback and has no TLS"),
     ("TLS that asks nobody", USAGE, lambda h: ("--admin", "[::]:9067", *SEALED(h)), "asks nobody for credentials"),
     ("a CA without a certificate", USAGE, papers("admin", "one.pem"), "--admin-ca needs --admin-cert"),
-    ("roles that are none", REFUSED, lambda h: ("--admin-roles", h.file("r.yaml", b"tokens: 3")), "tokens: write a list"),
+    ("roles that are none", REFUSED, lambda h: ("--admin-roles", h.file("r.yaml", b"tokens: 3")), "write a list"),
     ("a foreign metrics address", REFUSED, lambda _: ("--metrics", "192.0.2.7:1"), "cannot assign requested address"),
     ("a document that is not there", REFUSED, lambda h: ("--config-file", h.file("none.yaml")), "No such file"),
     ("a document that is a folder", REFUSED, lambda h: ("--config-file", h.file(".")), "Is a directory"),

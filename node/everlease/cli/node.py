@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from everlease.cli.plain import plainly
 from everlease.errors import ConfigError
+
+if TYPE_CHECKING:
+    from everlease.config.beside import Early
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -99,6 +103,7 @@ def node(
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # And it would write, in a form of its own, what it also returns as an error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    early = _early() if not user else None  # who gives up rights leaves nobody behind who has them
     from everlease import node as composition  # noqa: PLC0415  (gRPC and all: only when a node is to run)
     from everlease import settings as flags  # noqa: PLC0415
 
@@ -130,7 +135,16 @@ def node(
     except ConfigError as wrong:
         sys.stderr.write(f"everlease node: {wrong}\n")
         raise typer.Exit(2) from wrong
-    raise typer.Exit(composition.run(settings))
+    raise typer.Exit(composition.run(settings, early))
+
+
+def _early() -> Early | None:
+    """What compiles the first document loads its libraries while this process loads the others."""
+    from everlease.config import beside  # noqa: PLC0415  (asyncio: only when a node is to run)
+
+    with suppress(OSError):  # the node starts another one, and tells
+        return beside.started("everlease.config.worker")
+    return None
 
 
 def _listed(texts: list[str] | None) -> tuple[str, ...]:

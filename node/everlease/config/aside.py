@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from everlease.config.assemble import Assembly, Head
-from everlease.config.beside import Beside
+from everlease.config.beside import Beside, Early
 from everlease.config.frames import END, HEAD, LENGTH, PROBLEMS, RESERVATIONS, SUBNETS, load
 from everlease.config.problems import InvalidDocument
 from everlease.core.model import Config
@@ -26,6 +26,8 @@ SLICE: Final = 0.001
 REST: Final = 3.0
 """Seconds after a document before the process for the next one starts: a node that has just begun reads its leases."""
 
+WORKER: Final = "everlease.config.worker"
+
 _PIECE: Final = 1 << 16  # characters written at once
 
 
@@ -36,11 +38,13 @@ class _Died(ConfigError):
 class Aside:
     """Compiles documents, one process for each. ready: have the next process started soon, its libraries loaded.
 
-    A node commits nothing between a new revision and its being compiled; a process that waits saves it half a second.
+    early: the first one, which was started before there was a loop. A node commits nothing between a new revision and
+    its being compiled; a process that waits saves it half a second.
     """
 
-    def __init__(self, *, ready: bool = True) -> None:
+    def __init__(self, *, ready: bool = True, early: Early | None = None) -> None:
         self._ready = ready
+        self._early = early
         self._spare: asyncio.Task[Beside] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._lock = asyncio.Lock()
@@ -48,7 +52,8 @@ class Aside:
     def prepare(self) -> None:
         """Start the process that waits now, if there is none."""
         if self._spare is None:
-            self._spare = asyncio.create_task(_start())
+            early, self._early = self._early, None
+            self._spare = asyncio.create_task(Beside.of(early) if early else _start())
 
     async def load(self, text: str, *, revision: int = 0, mod_revision: int = 0) -> Config:
         """`load` for a serving node. Raises InvalidDocument; ConfigError if no process could do it."""
@@ -124,7 +129,7 @@ def _emptied(table: Any) -> Iterator[None]:
 
 
 async def _start() -> Beside:
-    return await Beside.start("everlease.config.worker")
+    return await Beside.start(WORKER)
 
 
 async def _compile(process: Beside, head: str, text: str) -> Config:

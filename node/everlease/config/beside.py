@@ -12,8 +12,29 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 
 from everlease.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """One that was started before there is a loop, and the other end of its socket."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+
+
+def started(module: str) -> Early:
+    """Start `python -m MODULE`. At the end of its input, such as at our own end, it ends. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command, end = (sys.executable, "-P", "-m", module), theirs.fileno()
+        try:
+            return Early(subprocess.Popen(command, stdin=end, stdout=end, stderr=subprocess.PIPE), ours)
+        except OSError:
+            ours.close()
+            raise
 
 
 class Beside:
@@ -29,15 +50,15 @@ class Beside:
     @classmethod
     async def start(cls, module: str) -> Beside:
         """Start one. Raises ConfigError if that is not possible."""
-        ours, theirs = socket.socketpair()
         try:
-            process = await asyncio.to_thread(_start, module, theirs)
+            return await cls.of(await asyncio.to_thread(started, module))
         except OSError as problem:
-            ours.close()
             raise ConfigError(f"cannot start a process beside the node ({module}): {problem}") from None
-        finally:
-            theirs.close()
-        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+
+    @classmethod
+    async def of(cls, early: Early) -> Beside:
+        """One that was started before."""
+        return cls(early.process, *await asyncio.open_unix_connection(sock=early.socket))
 
     @property
     def alive(self) -> bool:
@@ -70,8 +91,3 @@ class Beside:
         if self._process.stderr is not None:
             self._process.stderr.close()
         return code
-
-
-def _start(module: str, theirs: socket.socket) -> subprocess.Popen[bytes]:
-    command = (sys.executable, "-P", "-m", module)
-    return subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE)
