@@ -16,7 +16,7 @@ from faults.inject import clock, configuration, disk, network, process, store
 from faults.stage import Stage
 
 BRIEF, LONG = 2.0, 15.0
-"""Seconds for which a fault without an alert lasts: a minute of a real site, and seven and a half."""
+"""Seconds for which a fault without an alert lasts: half a minute of a real site, and nearly four."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ HIT: Final = 1
 """The node, or host, that faults of nodes and hosts hit."""
 
 _HOST: Final = ("NodeDown", "StoreMemberDown")
-_FELT: Final = ("AnswersMissedFast", "NobodyAnswers")  # up to 4.5 s, which are two minutes here
+_FELT: Final = ("AnswersMissedFast", "NobodyAnswers")  # up to 4.5 s, which are more than a minute here
 _SILENT: Final = ("NodeNotServing",)  # what is cut off from the backbone is cut off from Prometheus, too
 
 DRILLS: Final = {
@@ -69,7 +69,7 @@ DRILLS: Final = {
         Fault("F25-reads", lambda s: store.overloaded(s, "reads"), ("CommitsSlow",)),
     ],
     "nodes": [
-        # A node that stands still for two seconds does so for a minute here, and so its clients are seen to ask others.
+        # Who stands still for two seconds does so for half a minute here, and so its clients are seen to ask others.
         Fault(
             "F16",
             lambda s: store.compacted_under_the_watch(s, HIT),
@@ -77,7 +77,7 @@ DRILLS: Final = {
             hold=BRIEF,
         ),
         Fault("F31", lambda s: configuration.changed_behind(s, HIT), meanwhile=("NodeTakenOver",), hold=BRIEF),
-        # Dead connections are given up within 13 s, which are more than six minutes here.
+        # Dead connections are given up within 13 s, which are more than three minutes here.
         Fault("F17", lambda s: network.half_open(s, HIT), meanwhile=("StoreMemberUnreachable",)),
         Fault("F5-one", lambda s: network.node_reaches(s, HIT, s.follower(HIT)), ("StoreMemberUnreachable",)),
         Fault("F5-none", lambda s: network.node_reaches(s, HIT), ("NodeNotServing",)),
@@ -115,7 +115,7 @@ LIKE: Final = {"F1-lan": "F1", "F2-lan": "F2", "F9-lan": "F9", "F24-long": "F24"
 """The same fault under other timers, for longer, or seen from behind a relay: Prometheus cannot tell the difference."""
 
 UNSHOWN: Final = {
-    "F5-flapping": "one second and one second are half a minute each with durations divided by 30: another fault",
+    "F5-flapping": "a second and a second are a quarter of a minute each where durations are divided by 15",
     "F28-cpu": "a tenth of a processor is enough for the rate that this machine carries beside a Prometheus",
     "drill": "any of the others, at random",
     "drill-long": "any of the others, at random",
