@@ -97,8 +97,9 @@ class Reserving:
         """Each message's place, and its draft or why there is none; the loop turns in between. Raises Refusal."""
         if len(author) > LONGEST_AUTHOR:
             raise invalid("author", f"longer than {LONGEST_AUTHOR} characters")
-        for start in range(0, len(messages), MOST):
-            async for found in self._some(list(enumerate(messages))[start : start + MOST], author):
+        places = list(enumerate(messages))
+        for start in range(0, len(places), MOST):
+            async for found in self._some(places[start : start + MOST], author):
                 yield found
 
     async def _some(
