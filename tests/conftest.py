@@ -23,11 +23,28 @@ _scopes = itertools.count(1)
 NETWORK = {"root", "lab"}
 """Marker and fixture of tests that make networks."""
 
+PATIENT = {
+    "admin",
+    "badinput",
+    "clients",
+    "console",
+    "lab",
+    "logs",
+    "operate",
+    "quickstart",
+    "readme",
+    "runtime",
+    "startup",
+}
+"""Folders whose tests wait for what they ask for, however long it takes on a busy machine."""
+
 
 def pytest_itemcollected(item: pytest.Function) -> None:
-    """Marks what makes networks: these tests mind how long something takes, and want the machine for themselves."""
-    if NETWORK & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}:
-        item.add_marker(pytest.mark.network)
+    """Marks what makes networks and minds how long something takes: it wants the machine for itself."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    makes = NETWORK & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
+    if makes and folder not in PATIENT:
+        item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(autouse=True)

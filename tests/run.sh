@@ -123,10 +123,10 @@ run_everything() {
     heading "$part"
     "check_$part" || failed+=("$part")
   done
-  heading "tests that want no machine for themselves, two at a time"
-  run_pytest -n 2 --dist loadfile -m 'not slow and not network' tests || failed+=("tests without networks")
-  heading "tests on networks"
-  run_pytest -m 'not slow and network' --durations=10 tests || failed+=("tests on networks")
+  heading "tests that can wait, two at a time"
+  run_pytest -n 2 --dist loadfile -m 'not slow and not alone' tests || failed+=("tests two at a time")
+  heading "tests that mind how long something takes, one by one"
+  run_pytest -m 'not slow and alone' --durations=10 tests || failed+=("tests one by one")
   [ ${#failed[@]} -eq 0 ] || { say "failed: ${failed[*]}"; return 1; }
 }
 

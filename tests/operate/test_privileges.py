@@ -119,7 +119,7 @@ def test_no_secret_is_in_a_log_a_metric_or_the_arguments_of_a_process(etcd, tmp_
     )
     try:
         node.start().wait_alive(40)
-        assert ask(node, tmp_path, TOKEN) == ""
+        wait_until(lambda: ask(node, tmp_path, TOKEN) == "", 40, "the node has read the store and takes the token")
         assert ask(node, tmp_path, STRAY).startswith("UNAUTHENTICATED")
         roles.write_text(f"tokens: [{{name: ci, role: operator, sha256: {STRAY[:40]}}}, {{{STRAY}: 1}}]\n")
         wait_until(lambda: "papers not read again" in node.log.read_text(), 20, "the node says that the file is bad")
