@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.world import bind, ip, message, pool, replace, subnet, world
-from everlease.core.select import Place, locate
+from everlease.core.select import MOST_RELAYS, Place, locate
 from everlease.wire import v4
 
 OFFICE = subnet(relays=frozenset({ip("192.0.2.1")}))
@@ -141,6 +141,13 @@ def test_the_network_of_a_client(
     what: str, packet: v4.Packet, more: dict[str, object], expected: tuple[int, str] | str
 ) -> None:
     assert found(packet, **more) == expected, what
+
+
+def test_relays_that_strangers_invent_are_not_all_remembered() -> None:
+    node = world(OFFICE)
+    invented = [f"172.16.{number >> 8}.{number & 255}" for number in range(MOST_RELAYS + 9)]
+    assert {node.answer(message(DISCOVER, giaddr=each), **RELAYED) for each in invented} == {"bad_relay"}
+    assert len(node.config.derived.relays) <= MOST_RELAYS
 
 
 def test_a_switch_that_snoops_is_believed_where_the_operator_trusts_the_link() -> None:

@@ -220,6 +220,9 @@ class Sight:
     def reservation_at(self, space: str, address: int) -> Reservation | None:
         return self.made.get((space, address))
 
+    def has_reservations(self, space: str) -> bool:
+        return any(home == space for home, _ in self.made)
+
     def reservation_of(self, space: str, subnet: int, kind: str, value: bytes, relay: int) -> Reservation | None:
         for (home, _), each in self.made.items():
             if home == space and (each.subnet, each.kind, each.value, each.relay) == (subnet, kind, value, relay):

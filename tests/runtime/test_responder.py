@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from everlease.core.actions import Change
 from everlease.core.identity import client_bucket
 from everlease.core.model import Config
 from everlease.runtime.committer import COMMITTED, FENCED, LOST, NEW, REFUSED, Ticket
+from everlease.runtime.exchange import Exchange
 from everlease.runtime.sockets import Datagram
 from everlease.store.records import row_of
 from everlease.store.txn import Leaf
@@ -314,3 +316,12 @@ async def test_a_node_whose_view_is_old_learns_from_the_refusal_and_answers(pair
     (reply,) = await hear(other, renewal, to=other.wire.address)
     assert reply.message_type == v4.ACK
     assert other.rooms.counters.conflicts == 1
+
+
+async def test_an_exchange_that_has_ended_leaves_nothing_to_the_garbage_collector(house: House) -> None:
+    gc.disable()
+    try:
+        await bind(house)
+        assert not [each for each in gc.get_objects() if isinstance(each, Exchange | Ticket)]
+    finally:
+        gc.enable()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from everlease.core.lifecycle import Lease
 from everlease.core.model import PingCheck
 
@@ -42,8 +44,7 @@ and DECLINE have no reply (RFC 2131 table 5). "probe": a node of ours that looks
 kernel found no room for it in a socket's queue."""
 
 
-@dataclass(slots=True)
-class Destination:
+class Destination(msgspec.Struct, gc=False):
     """Where and how a reply leaves. kind: TO_RELAY, TO_ADDRESS (UDP), TO_HARDWARE, TO_BROADCAST (raw frame on a link).
 
     address: IPv4; port: UDP; hardware: the client's MAC for TO_HARDWARE; for TO_ADDRESS if a frame reaches it, too.
@@ -55,8 +56,7 @@ class Destination:
     hardware: bytes = b""
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct, gc=False):
     """An offer to keep in memory (no commit): nobody else offers addresses of this node's buckets."""
 
     space: str

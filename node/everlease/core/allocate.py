@@ -8,8 +8,9 @@ filling; and what is picked is only a candidate, because the commit decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from everlease.core.model import Pool, Subnet
 from everlease.core.plan import PoolPlan, plan_of
@@ -30,6 +31,10 @@ LOOKS = 32
 MOST_LOOKS = 1024
 """Addresses looked at per pool when all turn out taken (on offer, or ended less than the clock margin ago)."""
 
+LOOKS_BACK = 64
+"""The same while a rollback is lived down, when nearly everything is kept for who may hold it: 1,024 looks cost a node
+several ms for each DISCOVER, of which the new clients, who get none, send more and more."""
+
 COMMON = tuple(sum(1 << bit for bit in range(turn, BUCKETS, 8)) for turn in range(8))
 """One address in eight, by block number modulo 8, is nobody's: it is offered after a commit only. So a node that has
 nothing left of its own finds addresses that no other node has on offer in its memory; without them it would take what
@@ -40,8 +45,7 @@ SCARCE = 10
 """An offer is committed when less than one address in ten is free: nodes with nothing left take from each other."""
 
 
-@dataclass(slots=True)
-class Spot:
+class Spot(msgspec.Struct, gc=False):
     """A free address. alone: nobody else offers it now, so an offer may stay in memory."""
 
     subnet: Subnet
@@ -80,7 +84,8 @@ def allocate(query: Query, subnets: Iterable[Subnet]) -> Spot | None:
 def first_free(query: Query, candidates: Iterator[int], looks: int) -> int:
     """The first candidate without a record among `looks` of them, else the first that is free, else 0."""
     past = 0
-    for count, address in enumerate(islice(candidates, MOST_LOOKS), 1):
+    most = MOST_LOOKS if query.situation.restored is None else LOOKS_BACK
+    for count, address in enumerate(islice(candidates, most), 1):
         state = availability(query, address)
         if state == UNTOUCHED:
             return address
@@ -105,8 +110,11 @@ def preferred(query: Query, plan: PoolPlan) -> Iterator[int]:
     start = plan.first + (query.hash >> 8) % plan.count
     bit = 1 << (query.hash & 255)
     if owned & bit:
+        # Nearly always the first block has it: a walk through all of them is not begun (3 us a DISCOVER).
+        if free_mask(query, plan, start) & own_mask(query, start) & bit:
+            yield start << 8 | query.hash & 255
         for block in islice(plan.open_blocks(view, space, start), OWN_BUCKET_BLOCKS):
-            if free_mask(query, plan, block) & own_mask(query, block) & bit:
+            if block != start and free_mask(query, plan, block) & own_mask(query, block) & bit:
                 yield block << 8 | query.hash & 255
     yield from _walk(query, plan, own_mask)
 
@@ -163,6 +171,7 @@ def is_scarce(query: Query, subnet: Subnet, plan: PoolPlan, address: int) -> boo
     if (size - query.situation.view.used(subnet.id)) * SCARCE < size:
         return True
     block = address >> 8
-    owned = own_mask(query, block)
-    share = (plan.mask(block) & owned).bit_count()
-    return (free_mask(query, plan, block) & owned).bit_count() * SCARCE < share
+    share = plan.mask(block) & own_mask(query, block)
+    view, space = query.situation.view, query.space
+    free = share & ~(view.taken(space, block) | view.reserved(space, block))
+    return free.bit_count() * SCARCE < share.bit_count()

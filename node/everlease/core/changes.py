@@ -54,8 +54,9 @@ def bind(query: Query, subnet: Subnet, address: int, row: Row | None, valid: int
     change.lease = _lease(query, row, subnet.id, BOUND, valid, stored_expiry(now, valid, grace))
     change.indexes = indexes(query)
     change.puts_index = True
-    change.moved = _moved(query, address, change.indexes)
-    change.seen = _seen(query, change)
+    if [held for _, held in change.indexes if held]:  # a new client has left nothing behind
+        change.moved = _moved(query, address, change.indexes)
+        change.seen = _seen(query, change)
     change.displaced = _displaced(query, subnet, address, row)
     return change
 

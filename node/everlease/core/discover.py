@@ -7,8 +7,9 @@ The law of this file: an offer stays in memory only where nobody else would offe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from everlease.core import changes
 from everlease.core.actions import Action, Commit, Drop, Held, Reply
@@ -39,8 +40,7 @@ REQUESTED_ADDRESS: Final = 50
 LIFETIME: Final = 51
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(msgspec.Struct, gc=False):
     """The address for a client. source: one of RESERVATION..POOL; row: its record; alone: nobody else offers it."""
 
     subnet: Subnet

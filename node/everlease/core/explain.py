@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from everlease.core.actions import CHANGE_NAMES, Action, Commit, Drop, Reply
 from everlease.core.answering import owned_mask, rank
 from everlease.core.bodies import PARAMETER_REQUEST_LIST, parameters
@@ -73,7 +75,7 @@ def explain_first(packet: Packet, situation: Situation) -> Explanation:
     if isinstance(query, Drop):
         return _unheard(query)
     first = rank(situation.peers, query.hash & 255)[0]
-    return explain(packet, replace(situation, peers=seen_by(first, situation.peers)))
+    return explain(packet, structs.replace(situation, peers=seen_by(first, situation.peers)))
 
 
 def seen_by(name: str, peers: Peers) -> Peers:

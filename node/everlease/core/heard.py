@@ -50,7 +50,10 @@ class Heard:
         """
         key = (identity, link, kind)
         entry = self._entries.get(key)
-        if entry is None or now - entry[0] > LATEST:
+        if entry is None:
+            return self._begin(key, now)
+        if now - entry[0] > LATEST:
+            del self._entries[key]  # the oldest go first: it begins anew at the end
             return self._begin(key, now)
         first, last, copies = entry
         if now - last < SOONEST:
@@ -63,7 +66,6 @@ class Heard:
         return self._entries[identity, link, kind][0]
 
     def _begin(self, key: tuple[bytes, str | int | None, int], now: float) -> int:
-        self._entries.pop(key, None)
         if len(self._entries) >= self._capacity:
             self._entries.popitem(last=False)
         self._entries[key] = (now, now, 1)

@@ -202,11 +202,13 @@ class Limits:
 class Derived:
     """What decisions have worked out from one revision and may use again. Bounded by its users; starts empty.
 
-    policies: by the levels that apply (core.policy); plans: of a subnet's pools, by subnet id (core.plan).
+    policies: by the levels that apply (core.policy); plans: of a subnet's pools, by subnet id (core.plan); relays: the
+    network that a giaddr leads to, or None, and how or why not (core.select).
     """
 
     policies: dict[tuple[object, ...], Resolved] = field(default_factory=dict)
     plans: dict[int, SubnetPlan] = field(default_factory=dict)
+    relays: dict[int, tuple[Network | None, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ questions are never mixed: the first is the configuration's, the second the view
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from everlease.core import facts
 from everlease.core.lifecycle import BOUND, DECLINED, Row, is_active, is_reusable
@@ -25,8 +26,7 @@ DENY: Final = "deny"
 _STRICTER: Final = (ACTIVE, DRAINING, DISABLED)
 
 
-@dataclass(slots=True)
-class Query:
+class Query(msgspec.Struct, gc=False):
     """A packet with everything that decisions ask about it.
 
     space: address space of the network; client: client key; hash: 32 bits of it, the lowest eight are its bucket;
@@ -42,7 +42,7 @@ class Query:
     hash: int
     classes: tuple[ClientClass, ...]
     _identifiers: tuple[tuple[str, bytes], ...] = ()
-    _reservations: dict[int, Reservation | None] = field(default_factory=dict)
+    _reservations: dict[int, Reservation | None] = {}
 
     @property
     def network(self) -> Network:
@@ -67,6 +67,8 @@ class Query:
         return known[subnet.id]
 
     def _find_reservation(self, subnet: Subnet) -> Reservation | None:
+        if not subnet.reservations and not self.situation.view.has_reservations(subnet.space):
+            return None  # before anything is made to look them up by: 2 us a packet
         giaddr = self.packet.giaddr
         relays = (giaddr, 0) if giaddr else (0,)
         api = self.situation.view.reservation_of
@@ -89,8 +91,7 @@ class Query:
         return not pool.classes or any(each.name in pool.classes for each in self.classes)
 
 
-@dataclass(slots=True)
-class Entitlement:
+class Entitlement(msgspec.Struct, gc=False):
     """By what right a client may have an address: the pool that holds it, its reservation, or both."""
 
     pool: Pool | None
@@ -141,7 +142,7 @@ def availability(query: Query, address: int, *, claimed: bool = False) -> int:
     situation = query.situation
     space = query.space
     row = situation.view.row(space, address)
-    margin = situation.config.cluster.clock_margin
+    margin = situation.config.cluster.clock_margin if row is not None or situation.restored is not None else 0.0
     if row is not None and row.client != query.client and not is_reusable(row, situation.reuse_now, margin):
         return TAKEN
     if situation.restored is not None:

@@ -7,9 +7,10 @@ back take.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final
+
+import msgspec
 
 from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_HARDWARE, TO_RELAY, Destination
 from everlease.core.bodies import IDENTIFIER_AT, MESSAGE, Body
@@ -37,8 +38,7 @@ _SUBNET_SELECTION: Final = 118
 _CLIENT_IDENTIFIER: Final = 61
 
 
-@dataclass(slots=True)
-class Terms:
+class Terms(msgspec.Struct, gc=False):
     """What one client is told. kind: message type; identifier: the server's; lifetimes in seconds, 0 = not told.
 
     message: option 56, of a NAK. rapid: the answer to a rapid DISCOVER.
@@ -93,7 +93,8 @@ def render(query: Query, body: Body, terms: Terms) -> bytes | None:
         out += bytes((code, len(value)))
         out += value
     out += b"\xff"
-    if len(out) + v4.UDP_IP_HEADERS > _room(query):
+    size = len(out) + v4.UDP_IP_HEADERS
+    if size > query.situation.mtu or (size > v4.DEFAULT_MAXIMUM and size > _room(query)):
         return _build(query, body, terms, bytes(out))
     if len(out) < SHORTEST:
         out += bytes(SHORTEST - len(out))

@@ -8,8 +8,9 @@ operator accepts that relay, or trusts that link.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from everlease.core.model import Config, Network, Subnet
 from everlease.core.situation import Situation
@@ -21,11 +22,13 @@ RELAY_INFORMATION: Final = 82
 SUBNET_SELECTION: Final = 118
 LIMITED_BROADCAST: Final = 0xFFFFFFFF
 
+MOST_RELAYS: Final = 1024
+"""Relays whose network is kept per revision (each is asked for twice a packet); a stranger may send any giaddr."""
+
 NO_RELAY: Final[Mapping[int, bytes]] = {}
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct, gc=False):
     """A client's network, how it was found (for people), and the relay information that may be believed.
 
     relay: sub-options of option 82, empty without one or where nobody vouches for it. selected: option 118 was obeyed,
@@ -87,13 +90,24 @@ def locate(packet: Packet, situation: Situation) -> Place | str:
 
 
 def _is_own(giaddr: int, situation: Situation) -> bool:
-    if giaddr != situation.local and all(giaddr != address for address, _ in situation.interface):
+    interface = situation.interface
+    if giaddr != situation.local and not (interface and any(giaddr == address for address, _ in interface)):
         return False
     # A relay agent on this very machine sends from its own address to a relay socket; anything else is our own echo.
     return situation.link is not None or situation.source != giaddr
 
 
 def _by_relay(config: Config, giaddr: int) -> tuple[Network | None, str]:
+    kept = config.derived.relays
+    found = kept.get(giaddr)
+    if found is None:
+        if len(kept) >= MOST_RELAYS:
+            del kept[next(iter(kept))]
+        found = kept[giaddr] = _find_relay(config, giaddr)
+    return found
+
+
+def _find_relay(config: Config, giaddr: int) -> tuple[Network | None, str]:
     listed = config.by_relay.get(giaddr)
     if listed is not None:
         return listed, "relay"

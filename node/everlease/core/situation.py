@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from everlease.core.actions import Held
 from everlease.core.identity import Circuit
 from everlease.core.lifecycle import Row
@@ -35,6 +37,9 @@ class View(Protocol):
 
     def full(self, space: str, region: int) -> int:
         """Bit mask (bit n = /24 block region * 256 + n) of the blocks of a /16 in which every address is taken."""
+
+    def has_reservations(self, space: str) -> bool:
+        """Whether there is any API reservation in a space."""
 
     def reservation_at(self, space: str, address: int) -> Reservation | None:
         """The API reservation on an address, or None."""
@@ -88,8 +93,7 @@ class Peers:
     lately: int = 0
 
 
-@dataclass(slots=True)
-class Situation:
+class Situation(msgspec.Struct, gc=False):
     """One packet's circumstances.
 
     now: cluster time, seconds UTC (later clock); reuse_now: the earlier clock, which permits reuse.

@@ -34,8 +34,8 @@ class Buckets:
         rate, size = self.rate, self._size
         if not rate:
             return True
-        tokens, at = self._young.get(key) or self._old.get(key) or (size, now)
-        tokens = min(tokens + (now - at) * rate, size)
+        known = self._young.get(key) or self._old.get(key)
+        tokens = size if known is None else min(known[0] + (now - known[1]) * rate, size)
         if len(self._young) >= self._most:
             self._young, self._old = {}, self._young
         self._young[key] = (tokens - 1 if tokens >= 1 else tokens, now)

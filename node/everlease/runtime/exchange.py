@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from everlease.core.actions import DROP, TO_ADDRESS, TO_BROADCAST, TO_RELAY, Commit, Destination, Reply
 from everlease.core.model import Config
 from everlease.core.situation import Peers
@@ -25,8 +27,7 @@ class Options:
     reply_to_source: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """One packet on its way to its answer.
 
     local: own address that it came to, which the reply leaves from; copies: see core.heard; refused: how often its

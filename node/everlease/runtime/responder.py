@@ -12,6 +12,7 @@ from typing import Final
 from everlease.core.actions import DECLINE, DROP, GRANT, RELEASE, RENEW, UNREAD, Action, Change, Commit, Reply
 from everlease.core.heard import Heard, kind_of
 from everlease.core.identity import heard_key
+from everlease.core.model import Config
 from everlease.core.select import accepts_relay
 from everlease.core.situation import Situation
 from everlease.core.v4 import decide
@@ -50,12 +51,15 @@ class Responder:
         self.gate = gate
         self._heard = Heard()
         self._in_flight: set[tuple[str, bytes, int, int]] = set()
+        self._relay = 0
         self.ledger: Ledger | None = None
 
     def enter(self, rooms: Rooms) -> None:
         """Take the rooms that decisions read and actions write."""
         self._rooms = rooms
         self._boot = rooms.clock.boot
+        self._view, self._offers, self._lifeline = rooms.view, rooms.offers, rooms.lifeline
+        self._clock, self._configuration = rooms.clock, rooms.configuration
         self._counters = rooms.counters
         self.drops = Drops(rooms.counters)
         self._membership = rooms.membership
@@ -75,8 +79,9 @@ class Responder:
     def drain(self, endpoint: Endpoint) -> None:
         """Answer what is waiting in one socket, at most `DRAIN` packets."""
         now = self._boot()
-        self._rooms.lifeline.beat(now)
+        self._lifeline.beat(now)
         self.gate.queue = self._rooms.committer.length
+        self._relay = 0
         for datagram in endpoint.receive(DRAIN):
             refusal = self.gate.refuses(datagram, now) or self._receive(endpoint, datagram)
             if refusal:
@@ -87,7 +92,7 @@ class Responder:
         """Parse and decide; returns why not, or ""."""
         now = self._boot()
         local = local_address(endpoint, datagram)
-        config = self._rooms.configuration.current
+        config = self._configuration.current
         if config is None or not (local or self._options.server_identifier):
             return "unavailable"
         try:
@@ -97,8 +102,8 @@ class Responder:
         relay, link = packet.giaddr, endpoint.label or ""
         if refusal := self.gate.refuses_message(packet, link, now):
             return refusal
-        if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
-            self._membership.hear_relay(relay, now)
+        if relay != self._relay:  # once a wake-up, for most of its packets come by one relay
+            self._hear(relay, config, now)
         # What came to this node alone (a renewal) says nothing of what the others heard.
         alone = packet.ciaddr and not relay and datagram.destination == local
         copies = 1 if alone else self._heard.note(heard_key(packet), relay or link, kind_of(packet), now)
@@ -113,6 +118,11 @@ class Responder:
         self._counters.received[operation] += 1
         return ""
 
+    def _hear(self, relay: int, config: Config, now: float) -> None:
+        self._relay = relay
+        if relay and accepts_relay(config, relay):  # a stranger's giaddr must not push a true one out of presence
+            self._membership.hear_relay(relay, now)
+
     def _decide(self, exchange: Exchange, now: float) -> str:
         action = decide(exchange.packet, self._situation(exchange, now))
         exchange.decided(self._boot())
@@ -120,14 +130,14 @@ class Responder:
         return action.operation
 
     def _situation(self, exchange: Exchange, now: float) -> Situation:
-        rooms, endpoint, datagram, options = self._rooms, exchange.endpoint, exchange.datagram, self._options
-        lifeline, clock = rooms.lifeline, rooms.clock
+        endpoint, datagram, options = exchange.endpoint, exchange.datagram, self._options
+        view, lifeline, clock = self._view, self._lifeline, self._clock
         return Situation(
-            now + clock.later, now + clock.earlier, exchange.config, rooms.view, rooms.offers, exchange.peers,
+            now + clock.later, now + clock.earlier, exchange.config, view, self._offers, exchange.peers,
             endpoint.label, endpoint.interface, options.server_identifier or exchange.local,
             datagram.source, datagram.source_port, datagram.destination, datagram.hardware, endpoint.mtu,
             exchange.copies, lifeline.fresh(now), lifeline.state == EXTENDING, lifeline.clock_ok,
-            options.answer_all, options.reply_to_source, rooms.view.ghosts,
+            options.answer_all, options.reply_to_source, view.ghosts,
         )  # fmt: skip
 
     def _perform(self, exchange: Exchange, action: Action) -> None:

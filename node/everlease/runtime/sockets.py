@@ -17,6 +17,8 @@ from ipaddress import IPv4Address
 from struct import Struct
 from typing import Final, Protocol
 
+import msgspec
+
 from everlease.core.actions import UNREAD
 from everlease.errors import ConfigError
 
@@ -34,8 +36,7 @@ _OLDEST: Final = 60.0  # no queue is that long: such a stamp tells of a stepped 
 _STEP: Final = 0.1
 
 
-@dataclass(slots=True)
-class Datagram:
+class Datagram(msgspec.Struct, gc=False):
     """One UDP payload that came in; nobody writes to it.
 
     data: the payload; source, source_port, destination: of the IP packet, addresses as ints; hardware: source MAC,

@@ -97,6 +97,10 @@ class ReservationView:
     unreadable: int
     _reservations: dict[str, ReservationTable]
 
+    def has_reservations(self, space: str) -> bool:
+        """Whether there is any API reservation in a space."""
+        return bool(self._reservations.get(space))
+
     def reservation_at(self, space: str, address: int) -> Reservation | None:
         """The API reservation on an address, or None."""
         table = self._reservations.get(space)

@@ -9,9 +9,10 @@ fences in the outer compare refuse the whole batch when it was decided under ano
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from everlease.core.actions import CHECK, GRANT, Change
@@ -37,13 +38,12 @@ Expected: TypeAlias = int | bytes
 """What a key must be: a mod revision (0 = the key does not exist), or exactly this value."""
 
 
-@dataclass(slots=True)
-class Leaf:
+class Leaf(msgspec.Struct):
     """One nested transaction: if every key of `expect` is as expected, `puts` and `deletes`; else read them all."""
 
     expect: dict[bytes, Expected]
-    puts: list[tuple[bytes, bytes]] = field(default_factory=list)
-    deletes: list[bytes] = field(default_factory=list)
+    puts: list[tuple[bytes, bytes]] = []
+    deletes: list[bytes] = []
 
     def names(self) -> tuple[bytes, ...]:
         """Every key that it names, for the table of changes in flight."""
@@ -51,7 +51,8 @@ class Leaf:
 
     def written(self) -> set[bytes]:
         """Every key that it may put or delete."""
-        return {key for key, _ in self.puts}.union(self.deletes)
+        written = {key for key, _ in self.puts}
+        return written.union(self.deletes) if self.deletes else written
 
     def operations(self) -> int:
         """How it counts against --max-txn-ops: its longest list (the failure branch reads what is compared)."""
@@ -99,10 +100,14 @@ def plan(keys: Keys, change: Change) -> Leaf:
         leaf.puts.append((record, encode_lease(change.lease)))
     if change.kind in (GRANT, CHECK) or change.reservation:
         leaf.expect[keys.reservation(space, change.address)] = change.reservation
+    own = b""
     for subnet, held in change.indexes:
-        leaf.expect[keys.client(space, subnet, change.client)] = index_value(held) if held else 0
+        index = keys.client(space, subnet, change.client)
+        leaf.expect[index] = index_value(held) if held else 0
+        if subnet == change.subnet:
+            own = index
     if change.puts_index:
-        index = keys.client(space, change.subnet, change.client)
+        index = own or keys.client(space, change.subnet, change.client)
         leaf.expect.setdefault(index, 0)
         leaf.puts.append((index, index_value(change.address)))
     for address, revision in change.seen:
@@ -220,15 +225,12 @@ def parse(raw: bytes, member: str = "") -> BatchResult:
     header = answer.header
     if not answer.succeeded:
         return BatchResult(True, (), header.revision, header.cluster_id, member, _found(answer.responses))
-    results = [_result(op.response_txn) for op in answer.responses]
+    leaves = [op.response_txn for op in answer.responses]
+    results = [_SUCCEEDED if leaf.succeeded else Result(False, _found(leaf.responses)) for leaf in leaves]
     return BatchResult(False, results, header.revision, header.cluster_id, member)
 
 
 _SUCCEEDED = Result(True)
-
-
-def _result(answer: pb.TxnResponse) -> Result:
-    return _SUCCEEDED if answer.succeeded else Result(False, _found(answer.responses))
 
 
 def _found(responses: Sequence[pb.ResponseOp]) -> list[KeyValue]:

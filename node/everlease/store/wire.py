@@ -8,6 +8,7 @@ what stands before a key depends on the key's length alone, so it is made once f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 
 def varint(number: int) -> bytes:
@@ -53,11 +54,16 @@ _REVISION = _ByLength(lambda length: b"\x10\x02\x1a" + varint(length))  # Compar
 _VALUE = _ByLength(lambda length: b"\x10\x03\x1a" + varint(length))  # Compare: target VALUE, key
 
 
+_ABSENT = _ByLength(lambda length: b"\x0a" + varint(len(_REVISION[length]) + length + 2) + _REVISION[length])
+
+
 def compare(key: bytes, expected: int | bytes) -> tuple[bytes, ...]:
     """TxnRequest.compare (1), in pieces: the key's mod revision (0 = it does not exist) or value equals `expected`."""
     size = len(key)
+    if expected == 0:
+        return _ABSENT[size], key, b"\x30\0"
     if isinstance(expected, int):
-        head, revision = _REVISION[size], varint(expected) if expected else b"\0"
+        head, revision = _REVISION[size], varint(expected)
         return b"\x0a", _LENGTH[len(head) + size + 1 + len(revision)], head, key, b"\x30", revision
     head, length = _VALUE[size], _LENGTH[len(expected)]
     whole = len(head) + size + 1 + len(length) + len(expected)
@@ -79,15 +85,13 @@ def failure_get(key: bytes) -> bytes:
     return _READ[len(key)] + key
 
 
-def _put(key: bytes, value: bytes) -> tuple[bytes, ...]:
-    """TxnRequest.success (2) > RequestOp.request_put (2), in pieces."""
-    key_length, value_length = _LENGTH[len(key)], _LENGTH[len(value)]
-    size = len(key) + len(key_length) + len(value) + len(value_length) + 2
-    length = _LENGTH[size]
-    return (
-        b"\x12", _LENGTH[size + len(length) + 1], b"\x12", length,
-        b"\x0a", key_length, key, b"\x12", value_length, value,
-    )  # fmt: skip
+@lru_cache(maxsize=4096)
+def _put_heads(key: int, value: int) -> tuple[bytes, bytes]:
+    """TxnRequest.success (2) > RequestOp.request_put (2): what stands before a key and a value of these lengths."""
+    key_length, value_length = varint(key), varint(value)
+    size = key + len(key_length) + value + len(value_length) + 2
+    put = b"\x12" + varint(size)
+    return b"\x12" + varint(size + len(put)) + put + b"\x0a" + key_length, b"\x12" + value_length
 
 
 def _delete(key: bytes) -> bytes:
@@ -102,7 +106,8 @@ def nested(expect: Mapping[bytes, int | bytes], puts: Iterable[tuple[bytes, byte
         parts += compare(key, expected)
         reads += (_READ[len(key)], key)
     for key, value in puts:
-        parts += _put(key, value)
+        before_key, before_value = _put_heads(len(key), len(value))
+        parts += (before_key, key, before_value, value)
     parts += [_delete(key) for key in deletes]
     body = b"".join((*parts, *reads))
     head = b"\x22" + _LENGTH[len(body)]
