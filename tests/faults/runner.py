@@ -23,7 +23,7 @@ from faults.stage import ALL_HOSTS, Stage
 WARM = 2.0
 """Seconds of load before the fault."""
 
-AFTER = 2.0
+AFTER = 1.0
 """Seconds of load after what the healing may cost."""
 
 THIRDS = 0.005

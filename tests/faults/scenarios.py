@@ -76,7 +76,7 @@ SCENARIOS = [
     Scenario("F9", "the leader's disk is frozen", on_leader(disk.frozen), short=True),
     Scenario("F9-lan", "the leader's disk is frozen, LAN timers", on_leader(disk.frozen), timers="lan"),
     Scenario(
-        "F10", "every fsync of the leader takes 0.3 s", on_leader(disk.slow), hold=25.0, caught=15.0, also=quick_again
+        "F10", "every fsync of the leader takes 0.3 s", on_leader(disk.slow), hold=20.0, caught=15.0, also=quick_again
     ),
     Scenario("F11", "every fsync of a follower takes 0.3 s", on_follower(disk.slow)),
     Scenario("F12", "the leader's disk turns read-only", on_leader(disk.read_only), hold=10.0, settle=STARTS),
@@ -113,8 +113,8 @@ SCENARIOS = [
     Scenario("F25-defrag", "a follower is defragmented", on_follower(store.defragmented)),
     Scenario("F28-files", "a node cannot open anything any more", on_node(process.no_more_files)),
     Scenario("F28-cpu", "a node has a tenth of a processor", on_node(process.node_starved), rule="bound", hold=10.0),
-    Scenario("F29-mute", "a node's answers are lost", on_node(network.clients_side_mute), hold=24.0, rule="takeover"),
-    Scenario("F29-deaf", "a node hears no client", on_node(network.clients_side_deaf), hold=24.0, rule="takeover"),
+    Scenario("F29-mute", "a node's answers are lost", on_node(network.clients_side_mute), hold=19.0, rule="takeover"),
+    Scenario("F29-deaf", "a node hears no client", on_node(network.clients_side_deaf), hold=19.0, rule="takeover"),
     Scenario("F29-down", "a node's clients' link has no carrier", on_node(network.clients_side_down)),
     Scenario("F29-gone", "a node's interface is deleted and made again", on_node(network.interface_gone)),
     Scenario(

@@ -37,7 +37,7 @@ def began(told: Iterable[Exchange], kind: str, since: float, until: float) -> li
 
 @pytest.mark.parametrize(
     "seconds",
-    [pytest.param(40.0, id="F24", marks=pytest.mark.slow), pytest.param(300.0, id="F24-long", marks=pytest.mark.slow)],
+    [pytest.param(30.0, id="F24", marks=pytest.mark.slow), pytest.param(300.0, id="F24-long", marks=pytest.mark.slow)],
 )
 def test_without_a_quorum_known_clients_are_renewed_and_nothing_new_is_granted(lab: Lab, seconds: float) -> None:
     stage = Stage(lab)
