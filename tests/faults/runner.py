@@ -20,7 +20,7 @@ from faults.inject.process import wait_serving
 from faults.load import Load
 from faults.stage import ALL_HOSTS, Stage
 
-WARM = 2.0
+WARM = 1.0
 """Seconds of load before the fault."""
 
 AFTER = 1.0
@@ -60,7 +60,7 @@ class Scenario:
     id: str
     says: str
     inject: Callable[[Stage], AbstractContextManager[None]]
-    hold: float = 6.0
+    hold: float = 5.0
     timers: str = "default"
     rule: str = ALL
     caught: float = 0.0

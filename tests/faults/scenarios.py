@@ -1,6 +1,6 @@
 """Every fault as a scenario: what is done to which of the hosts, for how long, and which bounds it leaves meaningful.
 
-Law: a scenario differs from the rule (all bounds, 6 s) only where its own line says so, and says why.
+Law: a scenario differs from the rule (all bounds, 5 s) only where its own line says so, and says why.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ SCENARIOS = [
         "F5-one", "a node reaches one member only", on_node(lambda s, n: network.node_reaches(s, n, s.follower(n)))
     ),
     Scenario("F5-none", "a node reaches no member", on_node(network.node_reaches)),
-    Scenario("F6", "the leader's disk is full", on_leader(disk.full), hold=10.0, settle=STARTS, short=True),
+    Scenario("F6", "the leader's disk is full", on_leader(disk.full), hold=8.0, settle=STARTS, short=True),
     Scenario("F6-follower", "a follower's disk is full", on_follower(disk.full), settle=STARTS),
     Scenario("F9", "the leader's disk is frozen", on_leader(disk.frozen), short=True),
     Scenario("F9-lan", "the leader's disk is frozen, LAN timers", on_leader(disk.frozen), timers="lan"),
@@ -79,13 +79,13 @@ SCENARIOS = [
         "F10", "every fsync of the leader takes 0.3 s", on_leader(disk.slow), hold=20.0, caught=15.0, also=quick_again
     ),
     Scenario("F11", "every fsync of a follower takes 0.3 s", on_follower(disk.slow)),
-    Scenario("F12", "the leader's disk turns read-only", on_leader(disk.read_only), hold=10.0, settle=STARTS),
+    Scenario("F12", "the leader's disk turns read-only", on_leader(disk.read_only), hold=8.0, settle=STARTS),
     Scenario(
-        "F13", "a member restarts while its database is locked", on_follower(disk.locked), hold=10.0, settle=STARTS
+        "F13", "a member restarts while its database is locked", on_follower(disk.locked), hold=8.0, settle=STARTS
     ),
     Scenario("F14", "a member's data is lost", on_follower(disk.lost), settle=STARTS),
     Scenario("F14-torn", "bits of a member's log flipped", on_follower(disk.torn), settle=STARTS),
-    Scenario("F15", "a node reads nothing for 15 s", on_node(process.node_stopped), hold=15.0),
+    Scenario("F15", "a node reads nothing for 10 s", on_node(process.node_stopped), hold=10.0),
     Scenario("F16", "what a standing node has not seen is compacted", on_node(store.compacted_under_the_watch)),
     Scenario("F17", "a node's connections are half open", on_node(network.half_open), hold=16.0),
     Scenario("F20", "a node is killed", on_node(process.node_killed), settle=STARTS, short=True),
@@ -106,13 +106,13 @@ SCENARIOS = [
     Scenario("F22-drift", "a node's clock gains 10 %", on_node(clock.drifting), hold=30.0, rule="bound", false_clock=1),
     # A third of all copies is lost: who is bound at which try is arithmetic, not service.
     Scenario("F23", "30 % of the packets on the clients' link are lost", network.lossy, rule="bound"),
-    Scenario("F25-puts", "others write 10,000 keys/s", lambda s: store.overloaded(s, "puts"), rule="bound", hold=10.0),
+    Scenario("F25-puts", "others write 10,000 keys/s", lambda s: store.overloaded(s, "puts"), rule="bound", hold=8.0),
     Scenario(
-        "F25-reads", "others read all, all the time", lambda s: store.overloaded(s, "reads"), rule="bound", hold=10.0
+        "F25-reads", "others read all, all the time", lambda s: store.overloaded(s, "reads"), rule="bound", hold=8.0
     ),
     Scenario("F25-defrag", "a follower is defragmented", on_follower(store.defragmented)),
     Scenario("F28-files", "a node cannot open anything any more", on_node(process.no_more_files)),
-    Scenario("F28-cpu", "a node has a tenth of a processor", on_node(process.node_starved), rule="bound", hold=10.0),
+    Scenario("F28-cpu", "a node has a tenth of a processor", on_node(process.node_starved), rule="bound", hold=8.0),
     Scenario("F29-mute", "a node's answers are lost", on_node(network.clients_side_mute), hold=19.0, rule="takeover"),
     Scenario("F29-deaf", "a node hears no client", on_node(network.clients_side_deaf), hold=19.0, rule="takeover"),
     Scenario("F29-down", "a node's clients' link has no carrier", on_node(network.clients_side_down)),
