@@ -24,8 +24,8 @@ from core.world import (
     world,
 )
 from everlease.core.actions import Held
-from everlease.core.allocate import LOOKS, Spot, allocate
-from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED
+from everlease.core.allocate import LOOKS, LOOKS_BACK, Spot, allocate
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Row
 from everlease.core.model import ClientClass, Parameters, Pool, Subnet
 from everlease.core.query import Query
 from everlease.core.situation import ALL_BUCKETS
@@ -295,6 +295,25 @@ def test_a_full_slash_8_is_given_up_after_a_few_hundred_looks() -> None:
         node.sight = crowd
         assert picked(node, 1) is None
         assert crowd.looked <= most
+
+
+class Watched(dict[tuple[str, int], Row]):
+    """Ghosts that count how often they are asked for."""
+
+    asked = 0
+
+    def get(self, *key: Any) -> Any:
+        self.asked += 1
+        return super().get(*key)
+
+
+def test_while_a_rollback_is_lived_down_an_empty_pool_is_given_up_after_few_looks() -> None:
+    node = world(subnet(), names="ab")
+    for number in range(20):
+        ghosts = Watched({("default", BASE): Row(b"x", 2**33, 1, BOUND, 1, 60, 0)})
+        asked = query(node, number, restored=ghosts)
+        assert allocate(asked, asked.network.subnets) is None
+        assert 0 < ghosts.asked <= 3 * LOOKS_BACK
 
 
 def test_a_past_address_goes_to_a_stranger_only_when_nothing_untouched_is_near() -> None:
