@@ -10,7 +10,6 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.rpc.code_pb2 import Code
 
 from admin.furnished import NOW, OFFICE, furnish, serve_link
 from everlease.admin import server
@@ -297,61 +296,18 @@ def many(count: int, first: int = 0) -> list[pb.Reservation]:
     return [kept(f"10.77.{100 + (n >> 8)}.{n & 255}", f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}") for n in numbers]
 
 
-async def test_each_of_a_batch_stands_by_itself(rooms: Rooms, stub: Stub) -> None:
-    wanted = [*many(250), kept("10.77.0.10"), kept("10.99.0.1"), many(1)[0], many(2)[1]]
-    wanted[-2].hostname = "other"
-    answer = await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=wanted))
-    assert answer.created_count == 251  # the last one says what is there already
-    exists, wrong = Code.ALREADY_EXISTS, Code.INVALID_ARGUMENT
-    assert [(each.index, each.code) for each in answer.refused] == [(250, exists), (251, wrong), (252, exists)]
-    assert answer.refused[1].field == "address"
-    assert await written(rooms) == 250
-
-
-async def test_a_batch_is_bounded_and_can_be_checked_alone(rooms: Rooms, stub: Stub) -> None:
-    too_many = pb.BatchCreateReservationsRequest(reservations=many(1001))
-    await refused(stub.BatchCreateReservations(too_many), grpc.StatusCode.INVALID_ARGUMENT)
-    checked = pb.BatchCreateReservationsRequest(reservations=[*many(5), kept("10.77.0.10")], validate_only=True)
-    answer = await stub.BatchCreateReservations(checked)
-    assert (answer.created_count, len(answer.refused), await written(rooms)) == (5, 1, 0)
-
-
 def names_of(count: int) -> list[str]:
     return [f"spaces/default/reservations/{each.address}" for each in many(count)]
-
-
-async def test_many_are_deleted_each_by_itself_and_again_nothing_changes(rooms: Rooms, stub: Stub) -> None:
-    await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(250)))
-    wrong = ["spaces/default/reservations/10.77.0.10", "what is this"]
-    request = pb.BatchDeleteReservationsRequest(names=[*names_of(240), *wrong], validate_only=True)
-    assert (await stub.BatchDeleteReservations(request)).deleted_count == 240
-    assert await written(rooms) == 250
-    request.validate_only = False
-    for _ in range(2):
-        answer = await stub.BatchDeleteReservations(request)
-        assert answer.deleted_count == 240
-        assert [(each.index, each.code) for each in answer.refused] == [
-            (240, Code.FAILED_PRECONDITION), (241, Code.INVALID_ARGUMENT),
-        ]  # fmt: skip
-        assert await written(rooms) == 10
-    again = await stub.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(250)))
-    assert again.created_count == 250  # nothing is left that names their clients
 
 
 async def test_what_a_node_has_not_heard_of_is_deleted_as_etcd_has_it(neighbours: tuple[Stub, Stub]) -> None:
     one, other = neighbours
     await one.BatchCreateReservations(pb.BatchCreateReservationsRequest(reservations=many(3)))
-    assert (
-        await other.BatchDeleteReservations(pb.BatchDeleteReservationsRequest(names=names_of(3)))
-    ).deleted_count == 3
+    all_three = pb.BatchDeleteReservationsRequest(names=names_of(3))
+    assert (await other.BatchDeleteReservations(all_three)).deleted_count == 3
     await other.CreateReservation(create(many(2)[1], author="anna"))
-    assert (await one.BatchDeleteReservations(pb.BatchDeleteReservationsRequest(names=names_of(3)))).deleted_count == 3
+    assert (await one.BatchDeleteReservations(all_three)).deleted_count == 3
     assert list((await one.ListReservations(pb.ListReservationsRequest(source=2))).reservations) == []
-
-
-async def test_deleting_too_many_at_once_is_refused(stub: Stub) -> None:
-    too_many = pb.BatchDeleteReservationsRequest(names=names_of(1001))
-    await refused(stub.BatchDeleteReservations(too_many), grpc.StatusCode.INVALID_ARGUMENT)
 
 
 async def test_a_listing_is_the_document_s_and_then_the_api_s_page_by_page(rooms: Rooms, stub: Stub) -> None:
