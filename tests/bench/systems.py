@@ -13,11 +13,14 @@ from typing import Protocol, Self
 
 from bench import kea
 from bench.wires import SERVICE, Host
-from everlease.lab.etcd import EtcdCluster
+from everlease.lab.etcd import EtcdCluster, EtcdOptions
 from everlease.lab.processes import LabError, Process, wait_until
 
 _START_S = 30.0
 _DHCP_PORT_HEX = ":0043 "
+SHARING = EtcdOptions(processors=1)
+"""Members on cores that others need too: as deploy/etcd/etcd.env says."""
+
 METRICS_PORT = 9167
 ADMIN_PORT = 9067
 
@@ -154,7 +157,8 @@ class Everlease:
         return self
 
     def _new_etcd(self) -> EtcdCluster:
-        cluster = EtcdCluster(self.folder / "etcd", places=[(host.place, host.address) for host in self._hosts])
+        places = [(host.place, host.address) for host in self._hosts]
+        cluster = EtcdCluster(self.folder / "etcd", places=places, options=SHARING)
         for member, disk in zip(cluster.members, self._disks, strict=False):
             member.data = disk / member.name
         return cluster

@@ -24,12 +24,20 @@ _PORTS = range(20_000, 32_000)
 
 @dataclass(frozen=True)
 class EtcdOptions:
-    """Flags of every member. Timers in ms (etcd's defaults); quota in bytes, 0 = etcd's default of 2 GB."""
+    """Flags of every member. Timers in ms (etcd's defaults); quota in bytes, 0 = etcd's default of 2 GB.
+
+    processors: cores that a member uses at a time (GOMAXPROCS), 0 = all there are.
+    """
 
     heartbeat: int = 100
     election: int = 1000
     quota: int = 0
     flags: tuple[str, ...] = ()
+    processors: int = 0
+
+    def environment(self) -> dict[str, str]:
+        """What Go's runtime reads."""
+        return {"GOMAXPROCS": str(self.processors)} if self.processors else {}
 
     def arguments(self) -> list[str]:
         """As etcd's command line takes them."""
@@ -113,7 +121,8 @@ class EtcdCluster:
         """Start one member, again after `kill` or `stop`, on the data that it left."""
         member = self.members[number]
         argv = ["etcd", *self._arguments(member)]
-        member.process = Process(member.place.command(argv), self.folder / f"{member.name}.log")
+        log = self.folder / f"{member.name}.log"
+        member.process = Process(member.place.command(argv), log, self.options.environment())
 
     def _arguments(self, member: Member) -> list[str]:
         everyone = ",".join(f"{other.name}={other.peer}" for other in self.members)
