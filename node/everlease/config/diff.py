@@ -17,7 +17,7 @@ from everlease.config.options import OptionTable
 from everlease.config.values import identifier as identifier_octets
 from everlease.config.values import show
 from everlease.core.lifecycle import INFINITE
-from everlease.core.model import SEND_NEVER, Config, OptionValue, Parameters, Pool, Reservation, Subnet
+from everlease.core.model import SEND_NEVER, Config, Network, OptionValue, Parameters, Pool, Reservation, Subnet
 from everlease.wire import options4
 
 Lines: TypeAlias = Iterator[str | None]
@@ -131,7 +131,7 @@ class _Comparison:
             yield from self._level(f"class {name}", before[name].parameters, after[name].parameters)
 
     def _networks(self) -> Lines:
-        before, after = ({each.name: each for each in one.networks if each.name} for one in (self.old, self.new))
+        before, after = (yield from _shared(self.old)), (yield from _shared(self.new))
         yield from (f"shared network {name} is new" for name in after if name not in before)
         yield from (f"shared network {name} is removed" for name in before if name not in after)
         for name in [name for name in after if name in before]:
@@ -217,6 +217,17 @@ class _Comparison:
                 label = self.new.option_names.get(code) or (known.name if known else str(code))
                 line = f"option {label} {_option(self.old, code, was)} -> {_option(self.new, code, now)}"
                 yield line, _sends(code)
+
+
+def _shared(config: Config) -> Generator[None, None, dict[str, Network]]:
+    """The shared networks by name; most networks are of one subnet and have none."""
+    found = {}
+    for place, each in enumerate(config.networks, 1):
+        if each.name:
+            found[each.name] = each
+        if place % (10 * STRIDE) == 0:
+            yield None
+    return found
 
 
 def _says(name: str) -> _Said:
