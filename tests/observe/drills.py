@@ -69,14 +69,6 @@ DRILLS: Final = {
         Fault("F25-reads", lambda s: store.overloaded(s, "reads"), ("CommitsSlow",)),
     ],
     "nodes": [
-        # Who stands still for two seconds does so for half a minute here, and so its clients are seen to ask others.
-        Fault(
-            "F16",
-            lambda s: store.compacted_under_the_watch(s, HIT),
-            meanwhile=("NodeTakenOver",),
-            hold=BRIEF,
-        ),
-        Fault("F31", lambda s: configuration.changed_behind(s, HIT), meanwhile=("NodeTakenOver",), hold=BRIEF),
         # Dead connections are given up within 13 s, which are more than three minutes here.
         Fault("F17", lambda s: network.half_open(s, HIT), meanwhile=("StoreMemberUnreachable",)),
         Fault("F5-one", lambda s: network.node_reaches(s, HIT, s.follower(HIT)), ("StoreMemberUnreachable",)),
@@ -85,6 +77,20 @@ DRILLS: Final = {
         Fault("F15", lambda s: process.node_stopped(s, HIT), ("NodeDown",)),
         # There is always one left for who scrapes, as soon as the last one who did has gone.
         Fault("F28-files", lambda s: process.no_more_files(s, HIT), ("FilesRunOut",), ("NodeDown",)),
+        # Who stands still for two seconds does so for half a minute here, and so its clients are seen to ask others;
+        # and when it wakes it drops what these have answered since, which rules take for its own.
+        Fault(
+            "F16",
+            lambda s: store.compacted_under_the_watch(s, HIT),
+            meanwhile=("NodeTakenOver", "AnswersMissedFast"),
+            hold=BRIEF,
+        ),
+        Fault(
+            "F31",
+            lambda s: configuration.changed_behind(s, HIT),
+            meanwhile=("NodeTakenOver", "AnswersMissedFast"),
+            hold=BRIEF,
+        ),
     ],
     "links": [
         Fault("F29-mute", lambda s: network.clients_side_mute(s, HIT), ("NodeTakenOver",)),
