@@ -147,7 +147,8 @@ class Candidates:
         mask = 0
         for _, past in self._past:
             if self._name in past.eligible:
-                names = self._hearing(past.eligible, place, past.members)
+                # Who tells that it hears a relay has answered it; else two offers to everybody behind a new relay.
+                names = self._hearing(past.eligible, place, self._members if place[1] else past.members)
                 mask |= owned_mask(_order(names, past.skipped, place_of(*place)), self._name)
         return mask & ~owned_mask(order, self._name) if mask else 0
 
