@@ -17,6 +17,33 @@ def test_the_fastest_member_is_first() -> None:
     assert members.rank() == ["b", "a", "c"]
 
 
+def test_a_batch_goes_to_the_leader_unless_the_way_there_is_twice_as_long() -> None:
+    members = Members(["a", "b"])
+    members.leader = "b"
+    for _ in range(20):
+        members.answered("a", 0.002)
+        members.answered("b", 0.003)
+    assert members.rank_to_write() == ["b", "a"]
+    assert members.rank() == ["a", "b"]
+    for _ in range(20):
+        members.answered("b", 0.005)
+    assert members.rank_to_write() == ["a", "b"]
+    members.missed("a", 0.5, now=1.0)
+    assert members.rank_to_write() == ["b", "a"]
+
+
+def test_who_carries_the_batches_is_not_left_for_it_unless_they_take_long() -> None:
+    members = Members(["a", "b"])
+    for _ in range(20):
+        members.answered("a", 0.001)
+        members.answered("b", 0.002)
+        members.answered("a", 0.030, batch=True)
+    assert members.rank() == ["a", "b"]
+    for _ in range(20):
+        members.answered("a", 0.300, batch=True)
+    assert members.rank() == ["b", "a"]
+
+
 def test_one_miss_is_enough_to_ask_somebody_else_first() -> None:
     members = Members(["a", "b"])
     members.answered("a", 0.001)

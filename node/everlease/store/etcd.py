@@ -89,7 +89,7 @@ class EtcdStore:
 
     def rank(self) -> list[str]:
         """Every member, the best first: where a batch goes, and where its hedge goes."""
-        return self._members.rank()
+        return self._members.rank_to_write()
 
     def is_up(self, member: str) -> bool:
         """Whether the member is in use: it has not missed three deadlines, or has proved itself since."""
@@ -197,7 +197,7 @@ class EtcdStore:
                 self._members.outrun(member, self._clock() - started)
             raise
         if tell:
-            self._members.answered(member, self._clock() - started)
+            self._members.answered(member, self._clock() - started, batch=isinstance(request, bytes))
         return answer
 
     def _metadata(self) -> Metadata:
@@ -226,7 +226,7 @@ class EtcdStore:
     async def _first(self, deadline: float, ask: Callable[[str, float], Any]) -> Any:
         """Ask the members one after the other until one answers; the deadline is for all of them together."""
         end = self._clock() + deadline
-        names = self.rank()
+        names = self._members.rank()
         failure: StoreError = Unavailable("no time left")
         for position, name in enumerate(names):
             left = end - self._clock()
@@ -276,6 +276,7 @@ class EtcdStore:
         )
         if self._leadership.heard(member, answer):
             self._members.follows(member)
+        self._members.leader = self._leadership.leader
         return answer
 
     async def has_no_leader(self, deadline: float = 1.0) -> bool:
@@ -288,7 +289,7 @@ class EtcdStore:
 
     async def watch(self, start: bytes, end: bytes, revision: int) -> AsyncIterator[WatchBatch]:
         """Events from `revision` on, of complete revisions only, from the best member until it is lost."""
-        member, token = self.rank()[0], self._token
+        member, token = self._members.rank()[0], self._token
         create = pb.WatchCreateRequest(key=start, range_end=end, start_revision=revision, fragment=True)
         stream: MessageStream | None = None
         try:

@@ -18,6 +18,13 @@ SUSPECT = 2
 WEIGHT = 0.2
 """Of a new sample in the running mean: five answers make a change of speed visible, one slow answer does not."""
 
+LEADS = 0.5
+"""What the leader's time counts for where a batch is sent: a follower hands it on, a hop more and work for two."""
+
+SLOW = 0.1
+"""Seconds above which the answers to batches count beside those to probes. Below, a batch's time says how much it
+carried: the member that got them all was soon the slowest, and they wandered from one to the next."""
+
 PROBE_EVERY = 1.0
 """Seconds between two probes of a member that answers; one that has missed or was outrun is asked at once."""
 
@@ -27,12 +34,14 @@ SHORTEST_EJECTION, LONGEST_EJECTION = 1.0, 30.0
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one member. latency: running mean, seconds; misses, proofs: in a row.
+    """What is known of one member. latency, light: running means of all answers and of those to probes, seconds;
+    misses, proofs: in a row.
 
     missed, probed: when it did not answer last, and when it was asked for a proof, or was found to need none.
     """
 
     latency: float = 0.01
+    light: float = 0.01
     misses: int = 0
     missed: float = float("-inf")
     proofs: int = 0
@@ -42,18 +51,24 @@ class Health:
 
 
 class Members:
-    """The endpoints as configured (a member's advertised URLs may be unreachable from here), ranked."""
+    """The endpoints as configured (a member's advertised URLs may be unreachable from here), ranked. leader: "" = not
+    known."""
 
     def __init__(self, names: Iterable[str]) -> None:
+        self.leader = ""
         self._health = {name: Health() for name in names}
 
     def rank(self) -> list[str]:
         """Every member, the best first; ejected ones at the end, because one that may answer beats none."""
         return sorted(self._health, key=self._cost)
 
-    def _cost(self, name: str) -> tuple[bool, int, float]:
+    def rank_to_write(self) -> list[str]:
+        """The same where the leader is worth a way that is a little longer."""
+        return sorted(self._health, key=lambda name: self._cost(name, LEADS if name == self.leader else 1.0))
+
+    def _cost(self, name: str, share: float = 1.0) -> tuple[bool, int, float]:
         health = self._health[name]
-        return health.ejected, health.misses, health.latency
+        return health.ejected, health.misses, share * (health.latency if health.latency > SLOW else health.light)
 
     def is_up(self, name: str) -> bool:
         """Whether the member is in use (not ejected)."""
@@ -68,10 +83,12 @@ class Members:
         """Running mean of its answers, seconds."""
         return self._health[name].latency
 
-    def answered(self, name: str, seconds: float) -> None:
+    def answered(self, name: str, seconds: float, *, batch: bool = False) -> None:
         """It answered a request after so many seconds."""
         health = self._health[name]
         health.latency += WEIGHT * (seconds - health.latency)
+        if not batch:
+            health.light += WEIGHT * (seconds - health.light)
         if health.ejected:
             health.proofs += 1
             if health.proofs < PROOFS_TO_RETURN:
@@ -112,6 +129,7 @@ class Members:
     @staticmethod
     def _slow_down(health: Health, seconds: float) -> None:
         health.latency += WEIGHT * (max(seconds, health.latency) - health.latency)
+        health.light += WEIGHT * (max(seconds, health.light) - health.light)
 
     def to_probe(self, now: float) -> list[str]:
         """Members to ask something harmless now; each is told once, and then when it is due again."""
