@@ -54,7 +54,7 @@ DRILLS: Final = {
         Fault("F6", lambda s: disk.full(s, s.etcd.leader()), ("StoreMemberDown",)),
         Fault("F6-follower", lambda s: disk.full(s, s.follower()), ("StoreMemberDown",)),
         Fault("F9", lambda s: disk.frozen(s, s.etcd.leader()), ("StoreMemberDown",)),
-        Fault("F10", lambda s: disk.slow(s, s.etcd.leader()), ("CommitsSlow",)),
+        Fault("F10", lambda s: disk.slow(s, s.etcd.leader()), ("StoreMemberDown",)),
         Fault("F12", lambda s: disk.read_only(s, s.etcd.leader()), ("StoreMemberDown",)),
     ],
     "data": [
