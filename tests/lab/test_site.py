@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from everlease.lab.netns import Lab
+from everlease.runtime.candidates import OVERLAP
 from lab.capture import Captured
 from lab.packet_client import PacketClient
 from lab.site import Site
@@ -14,6 +17,7 @@ pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
 def test_a_site_serves_two_links_and_its_nodes_tell_their_metrics(lab: Lab) -> None:
     site = Site(lab, nodes=2, members=1, links=("office", "lab")).start()
+    time.sleep(2 * OVERLAP)  # so long who was there first answers beside who came later
     for link, network in (("office", 77), ("lab", 78)):
         client = PacketClient(site.client(f"client-{link}", link))
         lab.on_close(client.close)

@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from everlease.admin import audit
-from everlease.admin.answers import answered, await_view, invalid, not_found, unready
+from everlease.admin.answers import Refusal, answered, await_view, invalid, not_found, unready
 from everlease.admin.convert import timestamp
 from everlease.admin.members import Members, snapshot
 from everlease.admin.restoring import Outcome, Restore, Wish
@@ -31,6 +31,9 @@ from everlease.pb.admin.v1 import backup_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.runtime.settle import prefixes_of
 from everlease.store.configuration import Conflict
+
+HEARD_OUT: Final = 2.0
+"""Seconds for what a client still sends of a file that is refused."""
 
 _RECOVERY: Final = {pb.RECOVERY_ON: True, pb.RECOVERY_OFF: False}
 
@@ -75,17 +78,26 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
         if self._restoring.locked():
             raise unready("another restore is running on this node")
         async with self._restoring:
-            first = await anext(aiter(request_iterator), None) or pb.RestoreBackupRequest()
-            wish = Wish(first.validate_only, _RECOVERY.get(first.recovery))
-            restore = Restore(self._rooms, wish, self._compile)
-            before = self._holdings()
-            if not wish.validate_only:
-                audit.record(context, "backups/-", before, "a restore has begun", self._rooms.view.revision)
-            outcome = await restore.run(_pieces(first, request_iterator))
-            answer = _answer(outcome)
-            if not wish.validate_only:
-                audit.record(context, "backups/-", before, _summary(answer), await self._moment())
-            return answer
+            try:
+                return await self._restore(request_iterator, context)
+            except (Refusal, StoreError):
+                await _hear_out(request_iterator)
+                raise
+
+    async def _restore(
+        self, request_iterator: AsyncIterator[pb.RestoreBackupRequest], context: grpc.aio.ServicerContext
+    ) -> pb.RestoreBackupResponse:
+        first = await anext(aiter(request_iterator), None) or pb.RestoreBackupRequest()
+        wish = Wish(first.validate_only, _RECOVERY.get(first.recovery))
+        restore = Restore(self._rooms, wish, self._compile)
+        before = self._holdings()
+        if not wish.validate_only:
+            audit.record(context, "backups/-", before, "a restore has begun", self._rooms.view.revision)
+        outcome = await restore.run(_pieces(first, request_iterator))
+        answer = _answer(outcome)
+        if not wish.validate_only:
+            audit.record(context, "backups/-", before, _summary(answer), await self._moment())
+        return answer
 
     def _holdings(self) -> str:
         """What a restore finds, in words."""
@@ -164,6 +176,14 @@ async def _pieces(first: pb.RestoreBackupRequest, rest: AsyncIterator[pb.Restore
             raise invalid("data", f"a piece of {len(each.data):,} bytes; at most {LONGEST:,} are taken at a time")
         yield each.data
         await asyncio.sleep(0)
+
+
+async def _hear_out(rest: AsyncIterator[pb.RestoreBackupRequest]) -> None:
+    """grpc's asyncio client takes a refusal that comes while it sends for an error of its own, without our words."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HEARD_OUT):
+            async for _ in rest:
+                pass
 
 
 def _answer(outcome: Outcome) -> pb.RestoreBackupResponse:
