@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +182,18 @@ def test_the_owner_of_a_clients_bucket_gives_it_an_address_of_that_bucket() -> N
         spot = picked(node, number)
         assert spot
         assert spot.address & 255 == query(node, number).hash & 255
+
+
+@pytest.mark.parametrize(("bound_to", "picks"), [("", False), ("10.77.16.9", False), ("10.77.16.8", True)])
+def test_an_address_is_free_again_when_the_client_to_whom_it_is_on_offer_took_another(
+    bound_to: str, picks: bool
+) -> None:
+    node = world(subnet(pools=(pool("10.77.16.9", "10.77.16.9"), pool("10.77.17.1", "10.77.17.1"))))
+    bind(node, 1, "10.77.17.1")
+    node.offers.hold(Held("default", ip("10.77.16.9"), key(2), 1, NOW + 30))
+    if bound_to:
+        bind(node, 2, bound_to)
+    assert (picked(node, 3) is not None) is picks
 
 
 def test_two_nodes_that_lost_their_peers_meet_at_the_same_address() -> None:

@@ -132,6 +132,18 @@ def entitlement(query: Query, subnet: Subnet, address: int) -> Entitlement | Non
     return Entitlement(pool, own) if pool is not None and query.allows(pool) else None
 
 
+def _took_another(situation: Situation, space: str, client: bytes, address: int) -> bool:
+    """Whether a client to whom an address is on offer is bound to another one by now.
+
+    A node that is busy may not have read the REQUEST that said so. When a whole building boots into a nearly full pool,
+    two nodes offer to many, and what nobody took would be kept from those who have nothing until the offers end.
+    """
+    held = situation.offers.of(space, client, situation.now)
+    bound = situation.view.address_of(space, held.subnet, client) if held is not None else 0
+    row = situation.view.row(space, bound) if bound not in (0, address) else None
+    return row is not None and row.client == client and row.state == BOUND and is_active(row, situation.now)
+
+
 def availability(query: Query, address: int, *, claimed: bool = False) -> int:
     """Whether nobody else has an address, one of TAKEN..UNTOUCHED.
 
@@ -154,7 +166,7 @@ def availability(query: Query, address: int, *, claimed: bool = False) -> int:
         elif ghost.client != query.client and not is_reusable(ghost, situation.reuse_now, margin):
             return TAKEN
     holder = situation.offers.holder(space, address, situation.now)
-    if holder is not None and holder != query.client:
+    if holder is not None and holder != query.client and not _took_another(situation, space, holder, address):
         return TAKEN
     if row is None:
         return UNTOUCHED
