@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from msgspec import structs
@@ -207,6 +207,24 @@ async def test_a_duplicate_of_what_is_in_flight_is_dropped(house: House, held: H
     await hear(house, selecting(offer), selecting(offer))
     assert len(held.asked) == 1
     assert dropped(house) == {"duplicate": 1}
+
+
+async def test_who_asks_anew_while_its_change_is_on_its_way_is_answered_as_it_asked_last(house: House) -> None:
+    (offer,) = await hear(house, message(v4.DISCOVER))
+    (ack,) = await hear(house, selecting(offer))
+    held = Held()
+    house.rooms.committer = held  # type: ignore[assignment]
+    asked = [replace(message(v4.REQUEST, ciaddr=ack.yiaddr), xid=xid) for xid in (21, 22, 22, 23)]
+    assert await hear(house, *asked) == []  # by unicast, and then, with a new xid each, by broadcast
+    assert len(held.asked) == 1
+    assert dropped(house) == {"duplicate": 2}
+    before = len(house.wire.sent)
+    held.asked[0][1](COMMITTED)
+    held.asked[1][1](COMMITTED)
+    assert [v4.parse(payload).xid for payload in house.wire.sent[before:]] == [21, 23]
+    assert len(held.asked) == 2
+    house.rooms.committer = house.committer
+    await house.leave()
 
 
 async def test_a_packet_that_waited_two_seconds_is_dropped(house: House) -> None:

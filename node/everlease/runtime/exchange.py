@@ -34,7 +34,8 @@ class Exchange(msgspec.Struct, eq=False):
     change was; started: CLOCK_BOOTTIME of the decision that is being committed; config, peers: what it was decided on;
     asked_at: CLOCK_BOOTTIME of the first copy, where this is another one.
     marked: CLOCK_BOOTTIME until which its time is accounted for; deciding, queued, committing: seconds spent so far, by
-    phase; ticket: its change in the committer, also after it was settled.
+    phase; ticket: its change in the committer, also after it was settled; follower: what the same client asked anew
+    for the same change while this one was on its way.
     """
 
     endpoint: Endpoint
@@ -53,6 +54,7 @@ class Exchange(msgspec.Struct, eq=False):
     queued: float = 0.0
     committing: float = 0.0
     ticket: Ticket | None = None
+    follower: Exchange | None = None
 
     def decided(self, now: float) -> None:
         """The time since the last mark went into a decision."""

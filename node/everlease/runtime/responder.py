@@ -50,7 +50,7 @@ class Responder:
         self._options = options
         self.gate = gate
         self._heard = Heard()
-        self._in_flight: set[tuple[str, bytes, int, int]] = set()
+        self._in_flight: dict[tuple[str, bytes, int, int], Exchange] = {}
         self._relay = 0
         self.ledger: Ledger | None = None
 
@@ -153,24 +153,46 @@ class Responder:
     def _commit(self, exchange: Exchange, commit: Commit) -> None:
         change = commit.change
         mark = (change.space, change.client, change.kind, change.address)
-        if mark in self._in_flight:
-            self._drop(exchange, commit.operation, "duplicate")
+        first = self._in_flight.get(mark)
+        if first is not None:
+            self._follow(first, exchange, commit.operation)
             return
         exchange.commit = commit
 
         def settled(outcome: int) -> None:
-            self._in_flight.discard(mark)
+            del self._in_flight[mark]
             if outcome != COMMITTED:
                 self._let_go(commit.then)
             self._settled(exchange, commit, outcome)
+            if exchange.follower is not None:
+                self._answer_follower(exchange, commit.operation)
 
         ticket = self._rooms.committer.submit(change, exchange.config, exchange.started, settled)
         if ticket is not None:
             exchange.ticket = ticket
-            self._in_flight.add(mark)
+            self._in_flight[mark] = exchange
             self._hold(commit.then)  # already now: the next packet of this wake-up must not be offered it as well
         else:
             self._drop(exchange, commit.operation, "overload")
+
+    def _follow(self, first: Exchange, exchange: Exchange, operation: str) -> None:
+        """A mere copy is dropped. Who begins anew, as by broadcast at T2, wants no answer to what it asked before."""
+        before = first.follower or first
+        if exchange.packet.xid == before.packet.xid:
+            self._drop(exchange, operation, "duplicate")
+            return
+        if first.follower is not None:
+            self._drop(first.follower, operation, "duplicate")
+        first.follower = exchange
+
+    def _answer_follower(self, first: Exchange, operation: str) -> None:
+        follower, first.follower = first.follower, None
+        assert follower is not None
+        now = self._boot()
+        if now - follower.started > PATIENCE:
+            self._drop(follower, operation, "unavailable")
+        else:
+            self._decide_again(follower, now)
 
     def _settled(self, exchange: Exchange, commit: Commit, outcome: int) -> None:
         now = self._boot()
