@@ -29,6 +29,10 @@ AFTER = 1.0
 THIRDS = 0.005
 """The share of clients that may have to ask a third time."""
 
+HICCUPS = 0.001
+"""The share that may ask twice though no disturbance was near: the lab's twenty processes share two cores with whatever
+else the machine does, and a pause of a second of one of them is nobody's fault."""
+
 OWN_LOAD = 3.0
 """Running processes for each processor that the lab brings along: members, nodes, clients, captures."""
 
@@ -173,7 +177,8 @@ def lateness(outcome: Outcome) -> list[str]:
     if outcome.stall > outcome.bound:
         wrong.append(f"nobody was bound for {outcome.stall:.2f} s; {outcome.bound} s are allowed")
     late = [each for each in told if each.tries > 1 and not outcome.disturbed(each)]
-    wrong += [f"{_who(outcome, each)}, though no disturbance was near" for each in late]
+    if len(late) > HICCUPS * len(told):
+        wrong += [f"{_who(outcome, each)}, though no disturbance was near" for each in late]
     third = [each for each in told if each.tries > 2]
     if len(third) > THIRDS * len(told):
         wrong += [f"{len(third)} of {len(told)} needed a third try", *(_who(outcome, each) for each in third)]

@@ -85,8 +85,18 @@ def test_i2_a_client_that_is_not_confirmed_in_the_final_audit() -> None:
     story.binds(A, X)
     story.binds(B, Y)
     story.marks("audit").wait(1).renews(B, Y)
+    story.sends(A, "REQUEST", X)
     story.wait(20)
     assert broken(story) == {"I2"}
+
+
+def test_i2_says_nothing_of_who_had_gone_before_the_final_audit() -> None:
+    story = Story()
+    story.binds(A, X)
+    story.binds(B, Y)
+    story.marks("audit").wait(1).renews(B, Y)
+    story.wait(20)
+    assert broken(story) == set()
 
 
 def test_i3_a_nak_about_an_address_that_is_promised() -> None:

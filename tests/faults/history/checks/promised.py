@@ -91,12 +91,20 @@ def every_ack_is_durable(history: History) -> Iterator[Violation]:
 
 
 def _audit(history: History) -> Iterator[Violation]:
-    """After a mark "audit" every client with a valid promise has asked for its address: each must have been told so."""
+    """After a mark "audit" who has an address asks for it again: each must have been told that it still is its own.
+
+    Who has gone before, or goes meanwhile, does not ask.
+    """
     for at, _ in history.marks("audit"):
+        asked = {
+            (each.client, each.address)
+            for each in history.packets
+            if each.kind == "REQUEST" and at <= each.at <= at + AUDITED
+        }
         answered = {(p.ack.client, p.ack.address) for p in promises(history) if at <= p.ack.at <= at + AUDITED}
         for promise in promises(history):
-            ack = promise.ack
-            if ack.at < at and promise.until > at + AUDITED and (ack.client, ack.address) not in answered:
+            ack, held = promise.ack, (promise.ack.client, promise.ack.address)
+            if ack.at < at and promise.until > at + AUDITED and held in asked and held not in answered:
                 yield Violation("I2", at, f"{promise}: asked for it again at the end, and it was not confirmed")
 
 
