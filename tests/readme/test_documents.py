@@ -76,6 +76,27 @@ def test_every_everlease_command_of_the_docs_is_one_that_the_program_knows(words
     assert {word.split("=")[0] for word in words if word.startswith("--")} <= known | {"--help", "--version"}
 
 
+RUN_BY = {
+    "everlease": "cli",
+    ".venv/bin/everlease": "cli",
+    "./deploy/quickstart.sh": "readme",
+    "./tests/run.sh": "readme",
+    "python3 -m venv": "build",
+    ".venv/bin/pip install": "build",
+    "promtool check": "observe",
+    "promtool test": "observe",
+    ".venv/bin/python deploy/grafana/generate.py": "observe",
+}
+"""How a command of the docs begins, and the folder of the tests that run it."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_the_docs_is_run_by_a_test_or_says_what_it_needs(page: Path) -> None:
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    alone = [line for line in lines if line.strip() and "# needs " not in line and "# yours" not in line]
+    assert [line for line in alone if not any(line.lstrip().startswith(each) for each in RUN_BY)] == []
+
+
 @pytest.mark.parametrize("text", blocks(ROOT / "docs" / "configuration.md", "yaml"))
 def test_every_example_of_the_configuration_page_is_accepted(text: str) -> None:
     load(_completed(text))
