@@ -17,6 +17,7 @@ from everlease.lab.netns import Lab, Namespace
 from everlease.lab.processes import wait_until
 from faults.client import LoadClient, Plan, Relayed, Report
 from faults.history.check import holds
+from faults.history.recorder import Recorder
 from faults.stage import Stage
 from lab.guest import PATIENT
 from lab.nodes import Node
@@ -64,6 +65,9 @@ def versions(node: Node) -> set[str]:
     """Of all nodes, by their own word in the store."""
     return {labels["version"] for name, labels, _ in node.metrics() if name == "everlease_build_info"}
 
+
+PROMISES = "I1", "I2", "I3", "I4", "I6"
+"""What can be judged of answers that do not name the node that gave them."""
 
 Extension = tuple[str, float, int, float]
 """A row of `Diary.renewals`."""
@@ -135,7 +139,9 @@ def test_with_an_identifier_of_the_whole_service_no_renewal_is_unanswered(lab: L
         host.ip("address", "add", f"{EVERYWHERE}/32", "dev", "lo")
         host.ip("route", "add", "10.90.0.0/16", "via", "10.77.1.1")
         node.arguments += ["--server-identifier", EVERYWHERE, "--listen", EVERYWHERE]
+    recorder = Recorder(site).start()
     site.start(site.simple() + FLOOR)
+    recorder.tap(across)
     lead(across, 0)
     servers = tuple(f"10.77.0.{number + 2}" for number in range(3))
     load = LoadClient(
@@ -154,6 +160,7 @@ def test_with_an_identifier_of_the_whole_service_no_renewal_is_unanswered(lab: L
     load.rate(0)
     time.sleep(RENEW_EVERY)
     report = load.stop()
+    holds(recorder.finish(), *PROMISES)
     rows = [row for row in report.extensions(began, ended) if row[0] in ("renew", "rebind")]
     assert len(rows) > 200
     assert [row for row in rows if row[0] == "rebind" or row[2] != 1 or not row[3]] == []
