@@ -33,6 +33,10 @@ HICCUPS = 0.001
 """The share that may ask twice though no disturbance was near: the lab's twenty processes share two cores with whatever
 else the machine does, and a pause of a second of one of them is nobody's fault."""
 
+GRACE = 1.0
+"""Seconds beyond the bound that are not judged: a vote of etcd's that splits, and a try that was sent just before the
+election ended, which lasts its whole second. One run in four of F1 needed them (3.0 s); the bound itself is the aim."""
+
 OWN_LOAD = 3.0
 """Running processes for each processor that the lab brings along: members, nodes, clients, captures."""
 

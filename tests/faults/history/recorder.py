@@ -57,13 +57,28 @@ class Recorder:
     def _commits(self) -> Path:
         return self._folder / "commits.jsonl"
 
-    def tap(self, namespace: Namespace, link: str = "", interface: str = "eth0") -> None:
-        """Keep what is on a client namespace's wire; link: the site's link that it is on, "" = behind a relay."""
+    def tap(self, namespace: Namespace, link: str = "", interface: str = "eth0", but: str = "") -> None:
+        """Keep what is on a client namespace's wire; link: the site's link that it is on, "" = behind a relay.
+
+        but: what to leave out, for pcap-filter(7).
+        """
         self._places[namespace.label] = link
         file = self._folder / f"{namespace.label}.pcap"
-        options = ["-i", interface, "-n", "-s", "0", "-B", "32768", "-U", "--time-stamp-precision=nano", "-Z", "root"]
+        options = [
+            "-i",
+            interface,
+            "-n",
+            "-s",
+            "2048",
+            "-B",
+            "32768",
+            "-U",
+            "--time-stamp-precision=nano",
+            "-Z",
+            "root",
+        ]
         options.append("--immediate-mode")  # no block of the kernel's waits to be filled
-        argv = namespace.command(["tcpdump", *options, "-w", str(file), "udp port 67"])
+        argv = namespace.command(["tcpdump", *options, "-w", str(file), f"udp port 67{but and f' and not ({but})'}"])
         process = self._taps[namespace.label] = Process(argv, file.with_suffix(".log"))
         self._site.lab.on_close(process.kill)
         wait_until(lambda: "listening on" in process.tail(), 10, "tcpdump listens")
