@@ -151,7 +151,7 @@ def run(stage: Stage, scenario: Scenario) -> Outcome:
     history = stage.recorder.finish()
     told = exchanges.read(history.packets)
     before, again = ([each for each in told if (each.asked < ended) is early] for early in (True, False))
-    return Outcome(scenario, before, history, faulted, healed, stage.bound * busy, again, busy)
+    return Outcome(scenario, before, history, faulted, healed, (stage.bound + GRACE) * busy, again, busy)
 
 
 def busyness() -> float:
