@@ -85,6 +85,7 @@ RUN_BY = {
     ".venv/bin/pip install": "build",
     "promtool check": "observe",
     "promtool test": "observe",
+    "sed": "observe",
     ".venv/bin/python deploy/grafana/generate.py": "observe",
 }
 """How a command of the docs begins, and the folder of the tests that run it."""
