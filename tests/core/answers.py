@@ -5,6 +5,10 @@ from __future__ import annotations
 from core.world import Commit, Reply
 from everlease.wire import v4
 
+A = "10.77.20.9"
+SERVER = "10.77.0.2"
+RELAY = "10.77.0.200"
+
 
 def replied(answer: v4.Packet | str) -> v4.Packet:
     assert isinstance(answer, v4.Packet), answer

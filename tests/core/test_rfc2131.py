@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.answers import number, replied, sent, walk
+from core.answers import RELAY, SERVER, A, number, replied, sent, walk
 from core.world import (
     Commit,
     Drop,
@@ -30,11 +30,6 @@ from everlease.core.actions import TO_ADDRESS, TO_BROADCAST, TO_HARDWARE, TO_REL
 from everlease.core.lifecycle import RELEASED
 from everlease.core.model import Parameters
 from everlease.wire import v4
-
-A = "10.77.20.9"
-SERVER = "10.77.0.2"
-RELAY = "10.77.0.200"
-
 
 # --- 2.1, 2.2: the repository of bindings and the allocation of addresses -------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.answers import number, replied, sent, walk
+from core.answers import RELAY, SERVER, A, number, replied, sent, walk
 from core.world import (
     Commit,
     bind,
@@ -21,10 +21,6 @@ from everlease.core import actions
 from everlease.core.lifecycle import INFINITE, OFFERED, RELEASED
 from everlease.core.model import ClientClass, Parameters
 from everlease.wire import v4
-
-A = "10.77.20.9"
-SERVER = "10.77.0.2"
-RELAY = "10.77.0.200"
 
 
 def test_4_3_1_first_the_current_binding() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.answers import number, replied, sent
+from core.answers import RELAY, SERVER, A, number, replied, sent
 from core.world import (
     NOW,
     Commit,
@@ -21,11 +21,6 @@ from everlease.core.actions import TO_ADDRESS, TO_BROADCAST
 from everlease.core.lifecycle import DECLINED
 from everlease.core.model import Parameters
 from everlease.wire import v4
-
-A = "10.77.20.9"
-SERVER = "10.77.0.2"
-RELAY = "10.77.0.200"
-
 
 # --- 4.3.2: REQUEST --------------------------------------------------------------------------------------------------
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from everlease.runtime.candidates import OVERLAP
 from everlease.runtime.takeovers import FIRST
 from everlease.wire import v4
 from runtime.house import House
 from runtime.test_responder import hear, message, selecting
-from runtime.test_takeovers import Trio
-
-
-@pytest.fixture
-async def trio() -> AsyncIterator[Trio]:
-    trio = Trio()
-    for house in trio.houses:
-        await house.join()
-    await trio.beat()
-    await trio.beat()
-    yield trio
-    for house in trio.houses:
-        await house.leave()
+from runtime.trio import Trio
 
 
 async def leave(trio: Trio, house: House) -> None:
