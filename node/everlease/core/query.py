@@ -145,7 +145,20 @@ def _took_another(situation: Situation, space: str, client: bytes, address: int)
 
 
 def availability(query: Query, address: int, *, claimed: bool = False) -> int:
-    """Whether nobody else has an address, one of TAKEN..UNTOUCHED.
+    """Whether nobody else has an address, one of TAKEN..UNTOUCHED; `claimed` as in `standing`."""
+    return TAKEN if is_on_offer(query, address) else standing(query, address, claimed=claimed)
+
+
+def is_on_offer(query: Query, address: int) -> bool:
+    """Whether this node has an address on offer to somebody else. Its memory alone says so: nothing is promised yet,
+    and another node may have promised it."""
+    situation = query.situation
+    holder = situation.offers.holder(query.space, address, situation.now)
+    return holder not in (None, query.client) and not _took_another(situation, query.space, holder, address)
+
+
+def standing(query: Query, address: int, *, claimed: bool = False) -> int:
+    """What is on record of an address, one of TAKEN..UNTOUCHED.
 
     claimed: the client asks for it by renew, rebind or INIT-REBOOT; after a rollback of the store, or the restore of a
     backup, an address without a record goes to nobody else, and the ghosts of the old view are respected. Where there
@@ -165,9 +178,6 @@ def availability(query: Query, address: int, *, claimed: bool = False) -> int:
                 return TAKEN
         elif ghost.client != query.client and not is_reusable(ghost, situation.reuse_now, margin):
             return TAKEN
-    holder = situation.offers.holder(space, address, situation.now)
-    if holder is not None and holder != query.client and not _took_another(situation, space, holder, address):
-        return TAKEN
     if row is None:
         return UNTOUCHED
     if row.client != query.client:

@@ -16,7 +16,18 @@ from everlease.core.discover import lifetime_for
 from everlease.core.lifecycle import INFINITE, Row, is_reusable, remaining, timers
 from everlease.core.model import ACTIVE, DISABLED, DRAINING, Subnet
 from everlease.core.policy import Resolved, policy_of
-from everlease.core.query import OWN, TAKEN, Entitlement, Query, availability, entitlement, holds, reservation_at
+from everlease.core.query import (
+    OWN,
+    TAKEN,
+    Entitlement,
+    Query,
+    availability,
+    entitlement,
+    holds,
+    is_on_offer,
+    reservation_at,
+    standing,
+)
 from everlease.core.replies import NAK_BODY, Terms, destination, render, server_identifier
 from everlease.core.select import subnet_in
 from everlease.wire import v4
@@ -42,8 +53,10 @@ def selecting(query: Query) -> Action:
     if not _is_open(query, subnet.state, row):
         return Drop(subnet.state, query.operation)
     right = entitlement(query, subnet, address)
-    if right is None or availability(query, address) == TAKEN:
+    if right is None or standing(query, address) == TAKEN:
         return _nak(query, address, subnet, NOT_YOURS)
+    if is_on_offer(query, address):
+        return Drop("conflict", query.operation)  # what this node alone remembers refutes nobody
     state = right.state(subnet, address)
     return _ack(query, subnet, address, row, right) if _is_open(query, state, row) else Drop(state, query.operation)
 
