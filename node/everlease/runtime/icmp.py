@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from pathlib import Path
+from fcntl import ioctl
 from struct import Struct
 from typing import Final
 
@@ -22,8 +22,10 @@ _IP_PKTINFO: Final = 8
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _FILTER: Final = Struct("=I")
 _LARGEST: Final = 1500
-_ARP: Final = Path("/proc/thread-self/net/arp")
-_ARP_HARDWARE: Final = 3
+_SIOCGARP: Final = 0x8954
+_ARP_REQUEST: Final = Struct("=H2x4s8x16x4x16x16s")  # struct arpreq (arp(7)): family, address, device
+_ARP_ENTRY: Final = Struct("=16x2x6s8xI")  # the same: hardware address, flags
+_COMPLETE: Final = 2
 _REFUSED: Final = (errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT)
 
 
@@ -86,18 +88,17 @@ class EchoSocket:
 def hardware_of(address: int, interface: int) -> bytes:
     """The MAC that ARP has found for an address on an interface (its index), b"" if none.
 
-    Whoever answered there was asked for it just now.
+    Whoever answered there was asked for it just now. The kernel looks up one entry: reading its table as a file takes
+    6 ms with 900 neighbours.
     """
-    wanted = socket.inet_ntoa(_ADDRESS.pack(address))
     try:
-        device = socket.if_indextoname(interface)
-        rows = _ARP.read_text().splitlines()
-    except OSError:  # the interface is gone
+        device = socket.if_indextoname(interface).encode()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
+            entry = ioctl(asked, _SIOCGARP, _ARP_REQUEST.pack(socket.AF_INET, _ADDRESS.pack(address), device))
+    except OSError:  # the interface is gone, or nobody was looked for there
         return b""
-    for words in map(str.split, rows):
-        if words[0] == wanted and words[-1] == device:
-            return bytes.fromhex(words[_ARP_HARDWARE].replace(":", ""))
-    return b""
+    hardware, flags = _ARP_ENTRY.unpack_from(entry)
+    return hardware if flags & _COMPLETE else b""
 
 
 def checksum(data: bytes) -> int:
