@@ -17,13 +17,9 @@ from lab.site import Site
 
 HOSTS = 3
 ALL_HOSTS = range(HOSTS)
-PRE_VOTE = ("--pre-vote",)
-"""Default from etcd 3.5 on. Without it, a member that comes back from a partition deposes the leader, and commits pause
-a second time, for up to 5 s: etcd's, and not the service's."""
-
 TIMERS = {
-    "default": EtcdOptions(flags=PRE_VOTE),
-    "lan": EtcdOptions(heartbeat=50, election=300, flags=PRE_VOTE),
+    "default": EtcdOptions(),
+    "lan": EtcdOptions(heartbeat=50, election=300),
 }
 BOUNDS = {"default": 2.5, "lan": 1.5}
 """Seconds after a fault until commits go on, by etcd's timers."""

@@ -18,6 +18,9 @@ from types import TracebackType
 
 from everlease.lab.processes import LabError, Loopback, Place, Process, need, run, wait_until
 
+PRE_VOTE = "--pre-vote"
+"""Default from etcd 3.5 on, and asked for by deploy/etcd/etcd.env, which says why."""
+
 # Below the kernel's ephemeral range, so that no outgoing connection takes a port between choice and use.
 _PORTS = range(20_000, 32_000)
 
@@ -42,7 +45,7 @@ class EtcdOptions:
     def arguments(self) -> list[str]:
         """As etcd's command line takes them."""
         timers = [f"--heartbeat-interval={self.heartbeat}", f"--election-timeout={self.election}"]
-        return [*timers, f"--quota-backend-bytes={self.quota}", *self.flags]
+        return [*timers, PRE_VOTE, f"--quota-backend-bytes={self.quota}", *self.flags]
 
 
 DEFAULTS = EtcdOptions()
