@@ -292,11 +292,11 @@ def test_f16_a_client_that_stood_still_during_a_compaction_reads_again_and_has_l
     cluster = start_etcd(members=3)
     paused = Witness(tmp_path, cluster.endpoints, rate=20)
     paused.process.pause()
-    asyncio.run(write_and_compact(cluster.endpoints))
-    for number in range(3):  # nor does its connection hold what it has missed
+    for number in range(3):  # or its socket would hold what it misses, and it would read that when it wakes up
         cluster.kill(number)
         cluster.start_member(number)
     cluster.wait_healthy()
+    asyncio.run(write_and_compact(cluster.endpoints))
     paused.process.resume()
     paused.wait_for_commits(20)
     paused.stop()
