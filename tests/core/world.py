@@ -13,7 +13,7 @@ from typing import Any
 from everlease.core.actions import CHECK, GRANT, Action, Change, Commit, Drop, Held, Reply
 from everlease.core.answering import owned_mask, rendezvous
 from everlease.core.identity import Circuit
-from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Lease, Row, is_reusable
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, Lease, Row, is_declined, is_reusable
 from everlease.core.model import (
     ClientClass,
     ClusterSettings,
@@ -209,9 +209,12 @@ class Sight:
         mask = 0
         for bit in range(256):
             row = self.rows.get((space, block << 8 | bit))
-            if row is not None and not is_reusable(row, self.now, margin):
+            if row is not None and not is_reusable(row, self.now, margin) and not self._is_declined(space, row):
                 mask |= 1 << bit
         return mask
+
+    def _is_declined(self, space: str, offer: Row) -> bool:
+        return is_declined(offer, self.row(space, self.address_of(space, offer.subnet, offer.client)))
 
     def full(self, space: str, region: int) -> int:
         blocks = {address >> 8 for home, address in self.rows if home == space and address >> 16 == region}

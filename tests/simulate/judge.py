@@ -36,6 +36,7 @@ class Judge:
         self.acks: dict[tuple[bytes, int], int] = {}
         self.counts: dict[str, int] = {}
         self._written: dict[int, list[tuple[float, Lease]]] = {}
+        self._revisions: dict[int, int] = {}
 
     def rolled_back(self) -> None:
         """etcd's history begins anew from an older state; who has no store extends what was committed before."""
@@ -54,7 +55,8 @@ class Judge:
             if entry is not None:
                 self.index[entry[1], entry[2]] = parse_address(record.value) or 0
             elif words and words[0] == LEASES:
-                self.leases[parse_address(words[3]) or 0] = decode_lease(record.value)
+                address = parse_address(words[3]) or 0
+                self.leases[address], self._revisions[address] = decode_lease(record.value), record.revision
             elif words and words[0] == RESERVATIONS:
                 self.reserved[parse_address(words[3]) or 0] = decode_reservation(record.value, record.revision).value[
                     1:
@@ -164,17 +166,30 @@ class Judge:
 
     def _recorded(self, address: int, event: KeyValue, revision: int) -> set[tuple[int, bytes]]:
         before = self.leases.pop(address, None)
+        declined = before is not None and self._is_declined(address, before)
+        self._revisions[address] = revision
         after = None if event.value is None else decode_lease(event.value)
         if after is not None:
             self.leases[address] = after
             self._written.setdefault(address, []).append((self.world.now, after))
             self.count(STATE_NAMES[after.state])
         self.world.note(f"etcd r{revision}: {show(address)} {tell(after) if after else 'deleted'}")
-        self._step(address, before, after)
+        self._step(address, before, after, declined)
         return {(lease.subnet, lease.client) for lease in (before, after) if lease is not None}
 
-    def _step(self, address: int, before: Lease | None, after: Lease | None) -> None:
-        """One record's transition."""
+    def _is_declined(self, address: int, offer: Lease) -> bool:
+        """Whether the client of an offer was bound to another address after it was made."""
+        named = self.index.get((offer.subnet, offer.client), 0)
+        taken = self.leases.get(named)
+        return (
+            offer.state == OFFERED
+            and taken is not None
+            and (taken.client, taken.state) == (offer.client, BOUND)
+            and self._revisions[named] > self._revisions[address]
+        )
+
+    def _step(self, address: int, before: Lease | None, after: Lease | None, declined: bool) -> None:
+        """One record's transition; declined: it was an offer that its client had declined."""
         now = EPOCH + self.world.now
         where = f"{show(address)}: {tell(before)} -> {tell(after)}"
         if after is not None and after.config != self.config:
@@ -192,7 +207,7 @@ class Judge:
         renewed = same and after is not None and before.state == after.state == BOUND
         if renewed and after.expires_at < before.expires_at:
             self.world.violate("I9", f"{where}: it ends sooner than it did")
-        taken = before.state != RELEASED and not same
+        taken = before.state != RELEASED and not same and not declined
         if taken and now < before.expires_at + self.margin / 2:
             self.world.violate("I15", f"{where}: {before.expires_at - now:.1f} s before its end")
 

@@ -44,10 +44,10 @@ def picture(view: View) -> object:
     return rows, index, view.taken("default", BLOCK), view.usage.of(1), view.used(1)
 
 
+clients = st.sampled_from([ALICE, BOB, CAROL])
 events = st.lists(
-    st.tuples(
-        st.integers(0, 3), st.sampled_from([ALICE, BOB, CAROL]), st.sampled_from([BOUND, RELEASED, DECLINED, None])
-    ),
+    st.tuples(st.integers(0, 3), clients, st.sampled_from([BOUND, RELEASED, DECLINED, None]))
+    | st.tuples(st.integers(4, 6), clients, st.sampled_from([OFFERED, None])),
     max_size=14,
 )
 
@@ -153,6 +153,31 @@ def test_an_offer_does_not_touch_the_clients_index() -> None:
     assert view.address_of("default", 1, ALICE) == A
     view.committed(offer(A, expected=10), 12)
     assert view.address_of("default", 1, ALICE) == A
+
+
+def test_an_offer_counts_for_nothing_once_its_client_is_bound_to_another_address() -> None:
+    view = new_view()
+    view.apply(record(A, 10, state=OFFERED, valid=30))
+    view.apply(record(A + 1, 11, state=OFFERED, valid=30))
+    assert view.taken("default", BLOCK) >> (A & 255) & 3 == 3
+    view.apply(record(A, 12))
+    assert view.taken("default", BLOCK) >> (A & 255) & 3 == 1
+    assert (view.usage.of(1)[OFFER], view.usage.of(1)[ENDED], view.used(1)) == (0, 1, 1)
+    view.apply(record(A, 13, state=RELEASED))  # it begins anew: what it was offered stands until its end
+    assert view.taken("default", BLOCK) >> (A & 255) & 3 == 2
+    view.advance(NOW + 30 + 600 + 130)
+    assert view.used(1) == 0
+
+
+def test_an_offer_that_is_newer_than_the_clients_binding_keeps_its_address() -> None:
+    view = new_view()
+    view.apply(record(A, 10))
+    view.apply(record(A + 1, 11, state=OFFERED, valid=30))
+    view.apply(record(A + 2, 12, client=BOB))
+    assert view.taken("default", BLOCK) >> (A & 255) & 7 == 7
+    view.apply(gone(A + 1, 13))
+    view.apply(record(A, 14))
+    assert view.used(1) == 2
 
 
 def test_a_record_in_nobodys_name_has_no_index_entry_and_takes_that_of_who_had_the_address() -> None:

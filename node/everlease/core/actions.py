@@ -99,7 +99,7 @@ class Change:
     expected: mod revision of the address record that the decision saw, 0 = no record.
     lease: the record to put; None for CHECK.
     indexes: (subnet id, address or 0) for the client's index entries that the decision saw, one for each member subnet
-        of a shared network; compared by value, 0 = absent. Empty for OFFER (it touches the address alone).
+        of a shared network; compared by value, 0 = absent. Empty where they do not matter (RENEW, RELEASE, DECLINE).
     puts_index: write `address` to the client's index under `subnet`.
     moved: the client's previous address, given up. Its index entry is dropped (or overwritten by puts_index).
     displaced: (client, subnet id) of the previous holder whose index entry still names the address: deleted.

@@ -12,9 +12,10 @@ from itertools import islice
 
 import msgspec
 
+from everlease.core.lifecycle import is_declined
 from everlease.core.model import Pool, Subnet
 from everlease.core.plan import PoolPlan, plan_of
-from everlease.core.query import TAKEN, UNTOUCHED, Query, availability
+from everlease.core.query import REUSABLE, TAKEN, UNTOUCHED, Query, availability, is_on_offer
 from everlease.core.situation import ALL_BUCKETS, BUCKETS
 
 ORDERED = "ordered"
@@ -70,7 +71,8 @@ def allocate(query: Query, subnets: Iterable[Subnet]) -> Spot | None:
         else:
             address = first_free(query, preferred(query, plan), LOOKS)
             if address:
-                return Spot(subnet, plan.pool, address, alone=not is_scarce(query, subnet, plan, address))
+                alone = not is_scarce(query, subnet, plan, address) and not was_declined(query, address)
+                return Spot(subnet, plan.pool, address, alone)
     if query.situation.peers.owned == ALL_BUCKETS:
         return None
     for candidates in (common, any_bucket) if query.situation.peers.settled else (common,):
@@ -89,11 +91,25 @@ def first_free(query: Query, candidates: Iterator[int], looks: int) -> int:
         state = availability(query, address)
         if state == UNTOUCHED:
             return address
+        if state == TAKEN and was_declined(query, address) and not is_on_offer(query, address):
+            state = REUSABLE
         if state != TAKEN and not past:
             past = address
         if past and count >= looks:
             break
     return past
+
+
+def was_declined(query: Query, address: int) -> bool:
+    """Whether the record of an address is an offer whose client has taken another since: two nodes had offered to it.
+
+    In a nearly full pool these are what the last clients wait for. Only another commit ends such a record.
+    """
+    row = query.row(address)
+    if row is None or row.client == query.client or query.situation.restored is not None:
+        return False
+    named = query.situation.view.address_of(query.space, row.subnet, row.client)
+    return is_declined(row, query.row(named)) if named else False
 
 
 def ordered(query: Query, plan: PoolPlan) -> Iterator[int]:

@@ -1,8 +1,8 @@
 """Changes of leases, with every key that they name: what etcd must show for the decision to hold.
 
 The law of this file: a change says what the decision saw, down to what was absent. A grant names the address, the
-client's index under every member subnet, the client's previous address, and the previous holder's index; an offer the
-address alone; a check puts nothing.
+client's index under every member subnet, the client's previous address, and the previous holder's index; an offer puts
+the address alone; a check puts nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +34,16 @@ _HOST_NAME, _FQDN, _RELAY_INFORMATION = 12, 81, 82
 
 
 def offer(query: Query, subnet: Subnet, address: int, row: Row | None, lifetimes: tuple[int, int]) -> Change:
-    """An offer that is committed; lifetimes: (told, held), seconds. It touches the address alone."""
+    """An offer that is committed; lifetimes: (told, held), seconds. It puts the address alone.
+
+    The client's index is compared, so that nothing is kept for who was bound by another node meanwhile; and whoever is
+    bound later is known to have declined (`lifecycle.is_declined`).
+    """
     told, held = lifetimes
     lease = _lease(query, row, subnet.id, OFFERED, told, ceil(query.situation.now) + held)
     change = _change(query, OFFER, subnet, address, row)
     change.lease = lease
+    change.indexes = indexes(query)
     return change
 
 

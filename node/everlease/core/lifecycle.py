@@ -88,6 +88,21 @@ def is_reusable(row: Row, now: float, margin: float) -> bool:
     return (row.state == RELEASED and row.valid != WITHDRAWN) or now >= row.expires_at + margin
 
 
+def is_declined(offer: Row, bound: Row | None) -> bool:
+    """Whether the client of an offer has been bound to another address since: that declined it (RFC 2131 section 3.1).
+
+    bound: the record of the address that the client's index names, or None. A binding that is older than the offer
+    says nothing: its client is about to move. What was declined is passed on by a commit only, for its record stays.
+    """
+    return (
+        offer.state == OFFERED
+        and bound is not None
+        and bound.state == BOUND
+        and bound.client == offer.client
+        and bound.revision > offer.revision
+    )
+
+
 def renewed_expiry(row: Row, now: float, valid: int, grace: int) -> int:
     """The `expires_at` of a renewed binding: never before the one that is stored (I9).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, WITHDRAWN, Row, grace_of
+from everlease.core.lifecycle import BOUND, DECLINED, OFFERED, RELEASED, WITHDRAWN, Row, grace_of, is_declined
 from everlease.store.circuits import Circuits
 from everlease.store.index import ClientIndex
 from everlease.store.rows import Rows
@@ -61,7 +61,7 @@ class LeaseTable:
     """One space. `margin`: seconds after the end before an address counts as free; `grace`: as configured."""
 
     __slots__ = (
-        "_full", "_late", "_numbers", "_refit", "_schedule", "_taken", "_tombstones",
+        "_full", "_late", "_numbers", "_offers", "_refit", "_schedule", "_taken", "_tombstones",
         "circuits", "grace", "index", "margin", "now", "rows", "seen", "usage",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class LeaseTable:
         self._taken: dict[int, int] = {}
         self._full: dict[int, int] = {}
         self._late: dict[int, int] = {}  # bound, but past what the client was told
+        self._offers: dict[bytes, tuple[int, ...]] = {}  # by client: the addresses whose records are offers to it
         self._tombstones: dict[int, int] = {}
         self._refit: Iterator[int] = iter(())
         self._numbers: dict[int, int] = {}  # one object for each lifetime and subnet id: 64 bytes less per row
@@ -117,6 +118,8 @@ class LeaseTable:
         region[address] = row
         self.usage.move(before, (row.subnet, self._place(address, row)))
         self.index.changed(address, old, row)
+        if self._offers or row.state == OFFERED:
+            self._review(address, old, row)
         return True
 
     def delete(self, address: int, revision: int) -> bool:
@@ -132,6 +135,8 @@ class LeaseTable:
         del region[address]
         self._give(address)
         self.index.changed(address, old, None)
+        if self._offers:
+            self._review(address, old, None)
         return True
 
     def forget_tombstones(self, revision: int) -> None:
@@ -185,6 +190,27 @@ class LeaseTable:
             return row.expires_at - grace_of(row.valid, self.grace)
         return row.expires_at + self.margin
 
+    def _review(self, address: int, old: Row | None, new: Row | None) -> None:
+        """A row has been replaced: look again at what is on offer to its client, who may have taken something else."""
+        for row, is_there in ((old, False), (new, True)):
+            if row is not None and row.state == OFFERED:
+                self._offer(row.client, address, is_there)
+        for client in {row.client for row in (old, new) if row is not None}:
+            for offered in self._offers.get(client, ()):
+                row = self.rows[offered]
+                if offered != address and self._is_declined(row) == (self._counts_as(offered, row) == OFFER):
+                    self._place_again(offered, row)
+
+    def _offer(self, client: bytes, address: int, is_there: bool) -> None:
+        """An address is on offer to a client, or not any more."""
+        others = tuple([each for each in self._offers.pop(client, ()) if each != address])
+        if others or is_there:
+            self._offers[client] = (*others, address) if is_there else others
+
+    def _is_declined(self, row: Row) -> bool:
+        named = self.index.address_of(row.subnet, row.client)
+        return named != 0 and is_declined(row, self.rows.get(named))
+
     def _place_again(self, address: int, row: Row) -> None:
         before = self._counts_as(address, row)
         self.usage.move((row.subnet, before), (row.subnet, self._place(address, row)))
@@ -193,7 +219,8 @@ class LeaseTable:
         """Set the bits of a row as of now, and schedule when to look again; what it counts as from now on."""
         state = row.state
         look = row.expires_at + self.margin
-        if (state == RELEASED and row.valid != WITHDRAWN) or self.now >= look:
+        given_back = row.valid != WITHDRAWN if state == RELEASED else state == OFFERED and self._is_declined(row)
+        if given_back or self.now >= look:
             self._give(address)
             return GIVEN_BACK if state == RELEASED else ENDED
         if state != BOUND:

@@ -245,6 +245,25 @@ def test_i15_an_address_passes_on_only_after_its_expiry_and_the_clock_margin(wai
     assert broken(story) == violated
 
 
+@pytest.mark.parametrize(("takes", "violated"), [(Z, set()), (None, {"I15"})])
+def test_i15_an_offer_ends_early_only_when_its_client_is_bound_to_another_address(
+    takes: str | None, violated: set[str]
+) -> None:
+    story = Story()
+    story.commits(A, X, OFFERED, 30.0)
+    if takes is not None:
+        story.binds(A, takes)
+    story.wait(1).commits(B, X, OFFERED, 30.0)
+    assert broken(story) == violated
+
+
+def test_i15_a_binding_that_is_older_than_the_offer_does_not_end_it() -> None:
+    story = Story()
+    story.binds(A, Z)
+    story.commits(A, X, OFFERED, 30.0).wait(1).commits(B, X, OFFERED, 30.0)
+    assert broken(story) == {"I15"}
+
+
 def test_i15_a_record_that_is_deleted_while_its_binding_lasts() -> None:
     story = Story()
     story.binds(A, X)

@@ -113,11 +113,20 @@ def expiry_is_monotone(history: History) -> Iterator[Violation]:
 
 
 def expiry_is_not_early(history: History) -> Iterator[Violation]:
-    """I15: an address passes to another client only after its stored expiry and the clock margin, or a release."""
+    """I15: an address passes to another client only after its stored expiry and the clock margin, or a release; one on
+    offer also when that client was bound to another address since."""
     released = {(address, at) for at, address in history.marks("released")}
+    taken = Taken()
     for change in changes(history):
         before, after = change.before, change.after
-        if before is None or before.state not in (OFFERED, BOUND) or before.client == (after and after.client):
+        is_declined = taken.another(change)
+        taken.note(change)
+        if (
+            is_declined
+            or before is None
+            or before.state not in (OFFERED, BOUND)
+            or before.client == (after and after.client)
+        ):
             continue
         free_at = before.expires_at + history.margin
         if any(address == change.address and at <= change.commit.at for address, at in released):
@@ -128,6 +137,33 @@ def expiry_is_not_early(history: History) -> Iterator[Violation]:
             at, to = change.commit.at, after.client.hex() if after is not None else "nobody"
             early = f"{free_at - at:.1f} s too early"
             yield Violation("I15", at, f"{change.address} of {before.client.hex()} went to {to} {early}")
+
+
+class Taken:
+    """What clients are bound to, and since which revision; and since when the addresses are on offer that are."""
+
+    def __init__(self) -> None:
+        self._bound: dict[tuple[str, int, bytes], tuple[int, int]] = {}
+        self._offered: dict[tuple[str, int], int] = {}
+
+    def another(self, change: Change) -> bool:
+        """Whether it ends an offer whose client was bound to another address since the offer was made."""
+        offer = change.before
+        if offer is None or offer.state != OFFERED:
+            return False
+        address, since = self._bound.get((change.place[0], offer.subnet, offer.client), (0, 0))
+        return address not in (0, change.place[1]) and since > self._offered.get(change.place, 0)
+
+    def note(self, change: Change) -> None:
+        """The next change, in the order of revisions."""
+        before, after = change.before, change.after
+        space, address = change.place
+        if before is not None and self._bound.get((space, before.subnet, before.client), (0, 0))[0] == address:
+            del self._bound[space, before.subnet, before.client]
+        if after is not None and after.state == BOUND:
+            self._bound[space, after.subnet, after.client] = address, change.commit.revision
+        if after is not None and after.state == OFFERED:
+            self._offered[change.place] = change.commit.revision
 
 
 def expiry_is_not_never(history: History) -> Iterator[Violation]:
