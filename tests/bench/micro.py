@@ -151,6 +151,7 @@ def steps() -> list[Step]:
         count = histogram.observe
         for _ in range(_OBSERVATIONS):
             count(0.0042)
+        histogram.fold()
         return histogram
 
     return [

@@ -11,13 +11,11 @@ import signal
 from types import CodeType
 
 from everlease.cli.main import main
-from everlease.runtime.counters import Counters, Histogram
+from everlease.runtime.counters import Counters
 from everlease.runtime.exchange import Exchange, account
 
-FUNCTIONS = (
-    Histogram.observe, Counters.changed, Counters.committed, Exchange.decided, Exchange.settled, account,
-)  # fmt: skip
-"""Every observation, every phase, every count by subnet or member."""
+FUNCTIONS = (Counters.changed, Counters.committed, Exchange.decided, Exchange.settled, account)
+"""Every phase, every count by subnet or member; with them nearly every observation: one for each batch is left."""
 
 USUAL = [function.__code__ for function in FUNCTIONS]
 _EMPTY = {

@@ -6,8 +6,9 @@ every known label exists from the start, at zero. Names and labels are those tha
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from everlease.core.actions import DROP_REASONS, OPERATIONS, RESULTS
@@ -40,20 +41,52 @@ UPKEEP_RESULTS: Final = ("done", "failed")
 """Label values of what the keeper does, and how it ended."""
 
 
-class Histogram:
-    """Counts per bucket (the last one is +Inf), not cumulative, and the sum of all values."""
+FOLD_EVERY: Final = 0.5
+"""Seconds between two times at which what was observed is sorted into buckets, if nobody looks before."""
 
-    __slots__ = ("bounds", "buckets", "total")
+MANY: Final = 500
+"""Values after which the loop has its turn: a fifth of a millisecond."""
+
+
+class Histogram:
+    """Counts per bucket (the last one is +Inf), not cumulative, and the sum of all values. observe: takes one value.
+
+    Values are put aside and sorted together: 0.13 us each, where looking for each one's bucket took 0.31 us.
+    """
+
+    __slots__ = ("_buckets", "_fresh", "_total", "bounds", "observe")
 
     def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
         self.bounds = bounds
-        self.buckets = [0] * (len(bounds) + 1)
-        self.total = 0.0
+        self._buckets = [0] * (len(bounds) + 1)
+        self._total = 0.0
+        self._fresh: list[float] = []
+        self.observe: Callable[[float], None] = self._fresh.append
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.buckets[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def fold(self) -> int:
+        """Sort into buckets what was put aside; returns how many values."""
+        values = sorted(self._fresh)
+        self._fresh.clear()
+        self._total += sum(values)
+        below = 0
+        for number, bound in enumerate(self.bounds if values else ()):
+            here = bisect_right(values, bound, below)
+            self._buckets[number] += here - below
+            below = here
+        self._buckets[-1] += len(values) - below
+        return len(values)
+
+    @property
+    def buckets(self) -> list[int]:
+        """Counts, up to now."""
+        self.fold()
+        return self._buckets
+
+    @property
+    def total(self) -> float:
+        """The sum of all values, up to now."""
+        self.fold()
+        return self._total
 
     @property
     def count(self) -> int:
@@ -108,6 +141,20 @@ class Counters:
         self.changes[subnet, kind] = self.changes.get((subnet, kind), 0) + 1
         if relayed:
             self.relayed[subnet] = self.relayed.get(subnet, 0) + 1
+
+    async def fold(self) -> None:
+        """Keep what is put aside small, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLD_EVERY)
+            for histogram in tuple(self._histograms()):
+                if histogram.fold() > MANY:
+                    await asyncio.sleep(0)
+
+    def _histograms(self) -> Iterator[Histogram]:
+        yield from self.phases.values()
+        yield from self.durations.values()
+        yield from self.commits.values()
+        yield self.batch_size
 
     def know_members(self, members: Iterable[str]) -> None:
         """The store's members as they are configured: their counters begin at zero."""
