@@ -229,7 +229,7 @@ class Node:
         await self._open_edges()
         self.service.start(loop)
         self._run(self.service.watch_queues())
-        self._run(self.rooms.counters.fold())
+        self._run(self.rooms.counters.run())
         if self.supervisor.listens:
             self._run(self.supervisor.run())
         await self.join(text)

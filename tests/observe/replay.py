@@ -11,6 +11,7 @@ import contextlib
 import socket
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
@@ -73,7 +74,13 @@ class Replay:
     async def exchanges(self, count: int) -> float:
         """So many new clients are bound; processor seconds that one of them took."""
         bursts = [await self._burst() for _ in range(count // TOGETHER)]
-        return sum(bursts) / (len(bursts) * TOGETHER)
+        return (sum(bursts) + self._sort()) / (len(bursts) * TOGETHER)
+
+    def _sort(self) -> float:
+        """Processor seconds of what a node does each half second with what it has observed."""
+        began = time.process_time()
+        deque(self.counters.fold(), maxlen=0)
+        return time.process_time() - began
 
     async def _burst(self) -> float:
         """Processor seconds of `TOGETHER` exchanges. Where the machine stood still, so that the node lost its echo and

@@ -36,7 +36,7 @@ async def test_what_nobody_looks_at_is_sorted_all_the_same(monkeypatch: pytest.M
     counters = Counters()
     for _ in range(2 * counting.MANY):
         counters.phases["socket"].observe(0.001)
-    folding = asyncio.create_task(counters.fold())
+    folding = asyncio.create_task(counters.run())
     await asyncio.sleep(0.05)
     folding.cancel()
     with contextlib.suppress(asyncio.CancelledError):

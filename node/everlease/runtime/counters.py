@@ -142,13 +142,18 @@ class Counters:
         if relayed:
             self.relayed[subnet] = self.relayed.get(subnet, 0) + 1
 
-    async def fold(self) -> None:
+    async def run(self) -> None:
         """Keep what is put aside small, until cancelled."""
         while True:
             await asyncio.sleep(FOLD_EVERY)
-            for histogram in tuple(self._histograms()):
-                if histogram.fold() > MANY:
-                    await asyncio.sleep(0)
+            for _ in self.fold():
+                await asyncio.sleep(0)
+
+    def fold(self) -> Iterator[None]:
+        """Sort what was put aside, in slices."""
+        for histogram in tuple(self._histograms()):
+            if histogram.fold() > MANY:
+                yield
 
     def _histograms(self) -> Iterator[Histogram]:
         yield from self.phases.values()
