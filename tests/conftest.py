@@ -36,15 +36,38 @@ PATIENT = {
     "runtime",
     "startup",
 }
-"""Folders whose tests wait for what they ask for, however long it takes on a busy machine."""
+"""Folders whose tests wait for what they ask for, however long it takes on a busy machine; elsewhere such a test, or
+such a file, has the marker `patient`."""
+
+LONGEST = (
+    "simulate/test_seeds.py",
+    "build/test_build.py",
+    "clients/test_life.py",
+    "readme/test_documents.py",
+    "console/test_page.py",
+    "store/test_member_faults.py",
+    "quickstart/test_story.py",
+    "admin/test_python_client.py",
+    "relaymode/test_services.py",
+    "store/test_users.py",
+    "cluster/test_interleavings.py",
+)
+"""Files that take longest (140 to 25 s): begun last, one of them would keep a worker busy when the others are done."""
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:
     """Marks what makes networks and minds how long something takes: it wants the machine for itself."""
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    makes = NETWORK & {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
-    if makes and folder not in PATIENT:
+    marks = {mark.name for mark in item.iter_markers()}
+    if NETWORK & {*item.fixturenames, *marks} and folder not in PATIENT and "patient" not in marks:
         item.add_marker(pytest.mark.alone)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with the longest files (with `--no-loadscope-reorder`; else they begin with many short tests)."""
+    if hasattr(config, "workerinput"):
+        turns = {Path(__file__).parent / name: turn for turn, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: turns.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)

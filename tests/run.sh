@@ -41,7 +41,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   upgrade                    nodes replaced one by one by a next version, under load
   packaging                  image, compose and systemd units, by their own tools and without Docker
   doctor                     what `everlease doctor` says of what is well and what is not
-  build                      pip install ., sdist -> wheel, editable, each in an empty environment
+  build                      pip install ., sdist -> wheel, editable, from an empty environment on
   console                    the console in Chromium on a cluster of three: what it shows equals the API
   pictures                   those of docs/console.md, drawn anew (three minutes)
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
@@ -123,8 +123,9 @@ run_everything() {
     heading "$part"
     "check_$part" || failed+=("$part")
   done
-  heading "tests that can wait, two at a time"
-  run_pytest -n 2 --dist loadfile -m 'not slow and not alone' tests || failed+=("tests two at a time")
+  heading "tests that can wait, three at a time"  # on two cores: much of it is waiting
+  run_pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not alone' tests ||
+    failed+=("tests three at a time")
   heading "tests that mind how long something takes, one by one"
   run_pytest -m 'not slow and alone' --durations=10 tests || failed+=("tests one by one")
   [ ${#failed[@]} -eq 0 ] || { say "failed: ${failed[*]}"; return 1; }

@@ -64,21 +64,16 @@ def test_the_wheel_from_the_sdist_carries_the_generated_code_and_only_the_packag
     assert {name.split("/")[0].split("-")[0] for name in names} == {"everlease"}
 
 
-def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) -> None:
+def test_from_an_empty_environment_on_pip_installs_the_checkout_then_the_wheel_then_the_checkout_editable(
+    tree: Path, built: Path, tmp_path: Path
+) -> None:
+    """One in the other's place: what they need is declared once, and is there after the first."""
     programs = empty_environment(tmp_path / "venv")
-    install(programs, only(built, "*.whl"))
-    assert re.search(r"\d+\.\d+\.\d+", run(programs / "everlease", "--version", cwd=tmp_path))
-    assert str(tmp_path) in run(programs / "python", "-c", MESSAGES, cwd=tmp_path)
-
-
-def test_pip_install_of_a_clean_checkout_works(tree: Path, tmp_path: Path) -> None:
-    programs = empty_environment(tmp_path / "venv")
-    install(programs, tree)
-    assert str(tmp_path) in run(programs / "python", "-c", MESSAGES, cwd=tmp_path)
+    for what in ([tree], ["--force-reinstall", "--no-deps", only(built, "*.whl")]):
+        install(programs, *what)
+        run(programs / "pip", "check")
+        assert str(tmp_path) in run(programs / "python", "-c", MESSAGES, cwd=tmp_path)
+        assert re.search(r"\d+\.\d+\.\d+", run(programs / "everlease", "--version", cwd=tmp_path))
     assert "everlease" in run(programs / "everlease", "--help", cwd=tmp_path)
-
-
-def test_an_editable_install_imports_the_checkout_itself(tree: Path, tmp_path: Path) -> None:
-    programs = empty_environment(tmp_path / "venv")
     install(programs, "-e", tree)
     assert str(tree) in run(programs / "python", "-c", MESSAGES, cwd=tmp_path)

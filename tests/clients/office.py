@@ -8,10 +8,13 @@ them once more.
 
 from __future__ import annotations
 
+import time
+
 from cluster.audit import Records
 from everlease.core.lifecycle import STATE_NAMES, Lease
 from everlease.lab.netns import Lab, Namespace, Switch
 from everlease.lab.processes import wait_until
+from everlease.runtime.candidates import OVERLAP
 from lab.clients import Dhcrelay
 from lab.packet_client import ipv4
 from lab.site import Site
@@ -60,6 +63,7 @@ class Office:
         self.floor = lab.switch("floor")
         self._relay()
         self.site.start(DOCUMENT)
+        time.sleep(OVERLAP)  # so long a node goes on to answer clients that another one has come to own
 
     def _relay(self) -> None:
         router, relay = self.lab.namespace("router"), self.lab.namespace("relay")

@@ -5,6 +5,7 @@ Law: the story is told once, for all of them together, because most of it is wai
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from clients.office import LIFETIME, Office
 from cluster.audit import Records, torn
 from everlease.core.lifecycle import BOUND, RELEASED, Lease
 from everlease.lab.netns import Lab
+from everlease.runtime.candidates import OVERLAP
 from lab.capture import Captured
 from lab.clients import Client, Dhclient, Dhcpcd, Networkd, Udhcpc
 from lab.packet_client import PacketClient, ipv4
@@ -116,6 +118,7 @@ def story(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         stranger = PacketClient(office.plug(lab, "stranger", "floor"))
         lab.on_close(stranger.close)
         stranger.discover()
+        time.sleep(OVERLAP)  # so long they go on to do so
         told = Story(office, lab)
         told.tell()
         yield told

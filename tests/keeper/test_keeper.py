@@ -162,6 +162,7 @@ async def fill_with_living_data(keeper: Keeping) -> None:
 # --- F10: the leader's disk is slow -----------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_leadership_leaves_a_slow_disk_and_writes_are_quick_again(
     stack: AsyncExitStack, cluster: EtcdCluster, tmp_path: Path
 ) -> None:

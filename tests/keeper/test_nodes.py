@@ -61,6 +61,7 @@ class Writer:
         return True
 
 
+@pytest.mark.alone
 def test_f7_is_healed_by_nodes_alone_and_they_say_what_it_was(tmp_path: Path, node_on: MakeNode) -> None:
     cluster = EtcdCluster(tmp_path / "etcd", 3)
     cluster.members[1].flags = (f"--quota-backend-bytes={SMALL}",)

@@ -76,7 +76,7 @@ class Site:
         self.wait_agreed()
         return self
 
-    def wait_agreed(self, timeout: float = 15.0) -> None:
+    def wait_agreed(self, timeout: float = 60.0) -> None:
         """Wait until each client has one owner. Nodes that do not know each other yet all answer, and alike."""
         running = [node for node in self.nodes if node.ready()]
         wait_until(

@@ -125,7 +125,7 @@ async def test_a_batch_that_was_under_way_when_the_store_went_back_is_not_sent_a
     house.restorer.doubt()
     house.rooms.committer.release()
     house.weather.decide = lambda _request, _member: ""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not outcomes:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert outcomes == [LOST]

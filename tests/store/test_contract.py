@@ -161,7 +161,7 @@ async def events(place: Place, revision: int, count: int) -> list[WatchBatch]:
     keys: Keys = place.keys
     seen: list[WatchBatch] = []
     stream: AsyncIterator[WatchBatch] = place.store.watch(keys.watched, keys.watched_end, revision)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for batch in stream:
             seen.append(batch)
             if sum(len(one.events) for one in seen) >= count:

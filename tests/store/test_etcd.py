@@ -150,7 +150,7 @@ async def test_a_leader_hands_over_when_asked(start_etcd: Callable[..., EtcdClus
     heir = cluster.endpoints[(leader + 1) % 3]
     target = (await store.status(heir)).header.member_id
     await store.move_leader(cluster.endpoints[leader], target)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await store.status(heir)).leader != target:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await store.close()

@@ -25,7 +25,7 @@ async def silence(request: Request) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another task brings about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  (it is the other side of a connection)
             await asyncio.sleep(0.01)
 
