@@ -80,12 +80,12 @@ class Gate:
     def refuses(self, datagram: Datagram, now: float) -> str:
         """Why the packet is dropped unread, "" = it is not. now: CLOCK_BOOTTIME."""
         age = now - datagram.received_at
+        if not self._lifeline.ready() and self._lifeline.state != DRAINING:
+            return "not_serving"  # before its age: what waited while the whole process stood still, others have answered
         if age > STALE:
             return "stale"
         if self.closed and (not self.shared or datagram.destination != self.shared):
             return "draining"
-        if not self._lifeline.ready() and self._lifeline.state != DRAINING:
-            return "not_serving"
         if age > SHED_DISCOVER or self.queue > QUEUE_FOR_DISCOVER:
             self._behind_until = now + BEHIND
             if _is_shed(datagram.data, age):
