@@ -33,6 +33,7 @@ PATIENT = {
     "operate",
     "quickstart",
     "readme",
+    "relaymode",
     "runtime",
     "startup",
 }

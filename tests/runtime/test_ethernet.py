@@ -9,6 +9,7 @@ import pytest
 
 from everlease.errors import ConfigError
 from everlease.lab.netns import Lab
+from everlease.lab.processes import wait_until
 from everlease.runtime.ethernet import BROADCAST_HARDWARE, build
 from everlease.runtime.links import Link
 from everlease.runtime.sockets import Ports
@@ -193,6 +194,8 @@ def test_a_deleted_interface_closes_the_link_and_its_return_opens_it(lab: Lab) -
     net.server.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", net.client.name)
     for namespace in (net.client, net.server):
         namespace.ip("link", "set", "eth0", "up")
+    for namespace in (net.client, net.server):  # the kernel tells of carrier up to a second late: before, all is lost
+        wait_until(lambda end=namespace: "state UP" in end.ip("-o", "link", "show", "dev", "eth0"), 20, "running")
     net.refresh()
     assert net.link.up
     net.frame_client().send(request())
