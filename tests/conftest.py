@@ -51,9 +51,9 @@ LONGEST = (
     "admin/test_python_client.py",
     "relaymode/test_services.py",
     "store/test_users.py",
-    "cluster/test_interleavings.py",
+    "cluster/test_stopped.py",
 )
-"""Files that take longest (140 to 25 s): begun last, one of them would keep a worker busy when the others are done."""
+"""Files that take longest (100 to 25 s): begun last, one of them would keep a worker busy when the others are done."""
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:

@@ -13,7 +13,7 @@ from bench.wires import Wires
 
 RATE, SECONDS = 100, 2
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.patient]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from everlease.lab.processes import wait_until
 from lab.packet_client import ipv4
 from lab.site import Site
 
-pytestmark = [pytest.mark.root, pytest.mark.etcd]
+pytestmark = [pytest.mark.root, pytest.mark.etcd, pytest.mark.patient]
 
 
 def test_a_drained_node_serves_nobody_until_it_is_resumed(lab: Lab, crowd_on: Callable[..., Crowd]) -> None:

@@ -13,7 +13,7 @@ from everlease.lab.netns import Lab, Namespace
 from everlease.lab.processes import Process
 from lab.nodes import Node
 
-pytestmark = [pytest.mark.root, pytest.mark.etcd]
+pytestmark = [pytest.mark.root, pytest.mark.etcd, pytest.mark.patient]
 
 DOCUMENT = "schema: 1\nsubnets: [{id: 1, prefix: 10.77.0.0/16, pools: [{range: 10.77.16.0/24}]}]\n"
 NOWHERE = "http://127.0.0.1:1"

@@ -12,7 +12,7 @@ from everlease.wire import v4
 from lab.packet_client import PacketClient, ipv4
 from lab.site import Site
 
-pytestmark = [pytest.mark.root, pytest.mark.etcd]
+pytestmark = [pytest.mark.root, pytest.mark.etcd, pytest.mark.patient]
 
 
 def test_a_node_that_was_stopped_joins_again_and_answers_nothing_that_is_old(lab: Lab) -> None:
