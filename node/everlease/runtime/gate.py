@@ -81,7 +81,7 @@ class Gate:
         """Why the packet is dropped unread, "" = it is not. now: CLOCK_BOOTTIME."""
         age = now - datagram.received_at
         if not self._lifeline.ready() and self._lifeline.state != DRAINING:
-            return "not_serving"  # before its age: what waited while the whole process stood still, others have answered
+            return "not_serving"  # before its age: what waited while the process stood still, others have answered
         if age > STALE:
             return "stale"
         if self.closed and (not self.shared or datagram.destination != self.shared):
