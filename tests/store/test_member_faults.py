@@ -67,6 +67,7 @@ def follower(cluster: EtcdCluster) -> int:
     return (cluster.leader() + 1) % 3
 
 
+@pytest.mark.alone
 @TIMERS
 def test_f2_a_leader_that_is_stopped_costs_one_election(
     start_etcd: Callable[..., EtcdCluster], tmp_path: Path, options: EtcdOptions
@@ -78,6 +79,7 @@ def test_f2_a_leader_that_is_stopped_costs_one_election(
     trial.judge()
 
 
+@pytest.mark.alone
 def test_f3_a_follower_that_is_stopped_costs_a_hedge(start_etcd: Callable[..., EtcdCluster], tmp_path: Path) -> None:
     cluster = start_etcd(members=3)
     victim = follower(cluster)
