@@ -37,6 +37,10 @@ FLOOR = """  - id: 90
     pools: [{range: 10.90.16.0-10.90.255.250}]
 """
 RENEW_EVERY = 6.0
+STAY = RENEW_EVERY + 2.0
+"""Seconds; so who comes renews once: as many renewals as new clients, and all of them come to the one node that the
+address leads to."""
+
 CHECKED_EVERY = 1.0
 """Seconds between two health checks of the router's."""
 
@@ -148,7 +152,7 @@ def test_with_an_identifier_of_the_whole_service_no_renewal_is_unanswered(lab: L
         lab,
         across,
         Plan(
-            rate=rate, stay=20.0, residents=100, arrive=2.0, renew_every=RENEW_EVERY, behaviours=(PATIENT,),
+            rate=rate, stay=STAY, residents=100, arrive=2.0, renew_every=RENEW_EVERY, behaviours=(PATIENT,),
             relayed=Relayed("10.90.0.1", servers, "10.90.0.0/16"),
         ),
     ).start()  # fmt: skip
