@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from everlease.core.identity import client_key
+from everlease.lab.processes import wait_until
 from everlease.wire import v4
 from lab.capture import Captured
 from lab.clients import Client
@@ -65,8 +66,12 @@ def exchanges(client: Client, kind: str, start: int = 0) -> list[Exchange]:
 
 
 def last_ack(client: Client) -> Captured:
-    """The newest ACK that was for this client."""
-    return [reply for each in exchanges(client, "REQUEST") for reply in each.replies if reply.kind == "ACK"][-1]
+    """The newest ACK that was for this client; its kernel may have the address before our capture has the packet."""
+    return wait_until(lambda: _acks(client), 5, f"{client.program}'s ACK is captured")[-1]
+
+
+def _acks(client: Client) -> list[Captured]:
+    return [reply for each in exchanges(client, "REQUEST") for reply in each.replies if reply.kind == "ACK"]
 
 
 def key_of(client: Client) -> bytes:
