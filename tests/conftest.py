@@ -6,6 +6,7 @@ A missing tool, or missing root, fails the test with one line that says so; noth
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import structlog
 
 from admin.three import three, three_nodes  # noqa: F401  (fixtures: once for all folders)
-from everlease.lab.etcd import EtcdCluster, EtcdOptions
+from everlease.lab.etcd import ALL_PORTS, PORTS, EtcdCluster, EtcdOptions
 from everlease.lab.netns import Lab
 from lab.scope import EtcdScope
 
@@ -54,6 +55,14 @@ LONGEST = (
     "cluster/test_stopped.py",
 )
 """Files that take longest (100 to 25 s): begun last, one of them would keep a worker busy when the others are done."""
+
+
+def pytest_configure() -> None:
+    """Workers beside each other have ports of their own: a node binds its own a second after they were found free."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = ALL_PORTS[number * len(ALL_PORTS) // workers : (number + 1) * len(ALL_PORTS) // workers]
+    os.environ[PORTS] = f"{share[0]}-{share[-1]}"
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:

@@ -20,10 +20,16 @@ Inject = Callable[[Stage, int], AbstractContextManager[None]]
 STARTS = 20.0
 """Seconds in which a node or member that was started serves, also on a machine that has other things to do."""
 
-HOST = 3.5
-"""Seconds in which the loss of a whole host may be felt, a member's fault and a node's at once: an election of 2.1 s,
-then half a second in which every node that lives says so, and the rest of it until all have looked."""
+ELECTION = 2.1
+DEAF_LEADER = 4.0
+"""Seconds. A leader that hears nobody goes on saying that it leads until it looks who answered, which it does once in
+an election timeout: after 1 to 2 s, and then the followers wait for another 1 to 2 s."""
 
+OF_A_HOST = 1.4
+"""Seconds after the election in which the loss of a whole host is felt, a member's fault and a node's at once: half a
+second in which every node that lives says so, and the rest of it until all have looked."""
+
+HOST = ELECTION + OF_A_HOST
 
 FALSE_CLOCK: dict[str, Any] = {"false_clock": 1, "caught": 3.5, "back": 3.5}
 """Seconds: the usual ones, and one until libfaketime has read what the clock shall be."""
@@ -63,7 +69,14 @@ SCENARIOS = [
     Scenario("F3", "a follower is stopped", on_follower(process.member_stopped)),
     Scenario("F4", "the leader is cut off from members and nodes", on_leader(network.member_cut_off)),
     Scenario("F4-host", "the leader's host has lost the backbone", on_leader(network.host_cut_off), caught=HOST),
-    Scenario("F5-deaf", "the leader's host hears nothing of the backbone", on_leader(network.host_deaf), caught=HOST),
+    Scenario(
+        "F5-deaf",
+        "the leader's host hears nothing of the backbone",
+        on_leader(network.host_deaf),
+        pause=DEAF_LEADER + 0.2,
+        caught=DEAF_LEADER + OF_A_HOST,
+        back=HOST,
+    ),
     Scenario("F5-mute", "the leader's host is not heard on the backbone", on_leader(network.host_mute), caught=HOST),
     # Elections come and go with it: nobody can promise a gap, but all are bound, and nothing is broken.
     Scenario("F5-flapping", "the leader's host flaps, 1 s and 1 s", on_leader(network.host_flapping), rule="bound"),

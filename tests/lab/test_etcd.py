@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from everlease.lab.etcd import EtcdCluster
+from everlease.lab.etcd import PORTS, EtcdCluster, free_ports
 from everlease.lab.processes import wait_until
 from lab.scope import EtcdScope
 
@@ -41,3 +44,15 @@ def test_a_paused_member_is_not_healthy_until_it_resumes(start_etcd: Callable[..
     assert not cluster.members[victim].healthy()
     cluster.resume(victim)
     wait_until(cluster.members[victim].healthy, 10, "the member resumed")
+
+
+def test_a_port_that_was_given_out_a_moment_ago_is_not_given_out_again() -> None:
+    given = [port for _ in range(50) for port in free_ports(2)]
+    assert len(given) == len({*given}) == 100
+
+
+def test_labs_side_by_side_choose_among_ports_of_their_own() -> None:
+    program = "from everlease.lab.etcd import free_ports; print(*free_ports(20))"
+    environment = {**os.environ, PORTS: "31900-31999"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert {int(port) // 100 for port in told.stdout.split()} == {319}

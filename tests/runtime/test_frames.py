@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from everlease.core.actions import DROP_REASONS
-from everlease.runtime.ethernet import build, parse
+from everlease.runtime.ethernet import announcement, build, parse
 from everlease.runtime.sockets import REASONS
 from runtime.network import CLIENT, CLIENT_MAC, EVERYBODY, PAYLOAD, SERVER, SERVER_MAC
 
@@ -40,6 +40,13 @@ def test_another_implementation_computes_the_same_checksums(payload: bytes) -> N
     again = ours.copy()
     del again[IP].chksum, again[UDP].chksum
     assert bytes(again) == bytes(ours)
+
+
+def test_an_announcement_is_a_request_that_answers_itself() -> None:
+    ours = Ether(announcement(SERVER_MAC, SERVER))
+    mac, address = SERVER_MAC.hex(":"), "10.77.0.2"
+    body = {"op": "who-has", "hwsrc": mac, "psrc": address, "hwdst": "00:00:00:00:00:00", "pdst": address}
+    assert bytes(ours) == bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(**body))
 
 
 def test_a_udp_checksum_of_zero_means_none() -> None:

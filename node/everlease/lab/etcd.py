@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import random
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 
@@ -21,8 +24,11 @@ from everlease.lab.processes import LabError, Loopback, Place, Process, need, ru
 PRE_VOTE = "--pre-vote"
 """Default from etcd 3.5 on, and asked for by deploy/etcd/etcd.env, which says why."""
 
+PORTS = "EVERLEASE_LAB_PORTS"
+"""Environment variable: FIRST-LAST, of which `free_ports` chooses; several labs at a time get their own each."""
+
 # Below the kernel's ephemeral range, so that no outgoing connection takes a port between choice and use.
-_PORTS = range(20_000, 32_000)
+ALL_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -213,15 +219,20 @@ def _apart(folder: Path, places: Sequence[tuple[Place, str]]) -> list[Member]:
     ]
 
 
+@cache
+def _ports() -> Iterator[int]:
+    """In an order of this process's own, each again only when all the others have been."""
+    first, last = map(int, os.environ.get(PORTS, f"{ALL_PORTS.start}-{ALL_PORTS.stop - 1}").split("-"))
+    return cycle(random.sample(range(first, last + 1), last + 1 - first))
+
+
 def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses just now (all of them held while the others are sought)."""
-    with contextlib.ExitStack() as held:
-        found: list[int] = []
-        for port in random.sample(_PORTS, len(_PORTS)):
-            if len(found) == count:
-                break
-            probe = held.enter_context(socket.socket(socket.AF_INET, kind))
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-        return found
+    """Ports of 127.0.0.1 that nobody uses just now, and that were not given out a moment ago."""
+    found: list[int] = []
+    for port in _ports():
+        if len(found) == count:
+            break
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found

@@ -2,7 +2,8 @@
 
 Law: a frame is read only if it was sent to this host or to all, untagged, unfragmented, and its checksums are right,
 or honestly unfinished: clients on veth and virtio leave the checksum to hardware that is not there. What we send has
-every checksum. Only broadcasts come in here; `bpf.for_raw` leaves unicast to the link's UDP socket.
+every checksum. Only broadcasts come in here; `bpf.for_raw` leaves unicast to the link's UDP socket. So that it gets
+there when the hardware has changed, each address is announced by ARP when it is new on its interface.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from everlease.runtime.udp import UdpEndpoint
 BROADCAST_HARDWARE: Final = b"\xff" * 6
 
 _ETH_P_IP: Final = 0x0800
+_ETH_P_ARP: Final = 0x0806
 _SOL_PACKET: Final = 263
 _PACKET_AUXDATA: Final = 8
 _PACKET_IGNORE_OUTGOING: Final = 23
@@ -50,6 +52,9 @@ _FRAME: Final = Struct("!6s6sH BBHHHBBHII HHHH")
 _LOW_DELAY: Final = 0x10  # type of service that other DHCP servers send, too
 _DO_NOT_FRAGMENT: Final = 0x4000
 _TTL: Final = 64
+# destination, source, type | hardware type, protocol, their lengths, operation | sender's and target's MAC and address
+_ARP: Final = Struct("!6s6sH HHBBH 6sI 6sI")
+_ARP_REQUEST: Final = 1
 
 
 class LinkEndpoint:
@@ -61,6 +66,7 @@ class LinkEndpoint:
         self.dropped = udp.dropped
         self.unsent = udp.unsent
         self._clock = ReceiveClock()
+        self._announced: tuple[bytes, bool, tuple[tuple[int, int], ...]] = (b"", False, ())
         with opening(f"interface {info.name}"):
             self._socket = _open(info)
         self._udp = udp
@@ -78,6 +84,16 @@ class LinkEndpoint:
         # That the interface was down is remembered as an error, and loops give up a socket that has one.
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         bpf.attach(self._socket, bpf.for_raw(info.broadcasts))
+        self._announce(info)
+
+    def _announce(self, info: InterfaceInfo) -> None:
+        """Tell all neighbours: relays and renewing clients would ask a MAC that is gone for up to a minute."""
+        told = (info.mac, info.carrier, info.addresses)
+        if info.carrier and told != self._announced:
+            for address in self.addresses:
+                with contextlib.suppress(OSError):  # it is a courtesy; their ARP finds out by itself
+                    self._socket.send(announcement(info.mac, address))
+        self._announced = told
 
     def fileno(self) -> int:
         """For `loop.add_reader`."""
@@ -203,6 +219,12 @@ def build(payload: bytes, hardware: tuple[bytes, bytes], addresses: tuple[int, i
     udp_checksum = -udp_sum % 0xFFFF or 0xFFFF
     ethernet = (hardware[1], hardware[0], _ETH_P_IP)
     return _FRAME.pack(*ethernet, *ip, ip_checksum, source, destination, *udp, udp_checksum) + payload
+
+
+def announcement(mac: bytes, address: int) -> bytes:
+    """An Ethernet frame that tells everybody by ARP whose address this is (RFC 5227 section 2.3)."""
+    ethernet = (BROADCAST_HARDWARE, mac, _ETH_P_ARP)
+    return _ARP.pack(*ethernet, 1, _ETH_P_IP, 6, 4, _ARP_REQUEST, mac, address, bytes(6), address)
 
 
 def _sum(data: bytes) -> int:

@@ -9,10 +9,15 @@ import contextlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from everlease.lab.processes import LabError, Process, run, wait_until
+from faults.inject.network import dropping
 from faults.stage import HOSTS, Stage
+
+SEEN = 0.5
+"""Seconds until the recorder has seen every commit."""
 
 
 @contextlib.contextmanager
@@ -73,9 +78,18 @@ def revision(stage: Stage) -> int:
 
 @contextlib.contextmanager
 def put_back(stage: Stage, snapshot: str) -> Iterator[None]:
-    """F27: every member is lost, and the cluster is made again from an old snapshot: its revision goes back."""
+    """F27: every member is lost, and the cluster is made again from an old snapshot: its revision goes back.
+
+    The nodes are cut off half a second before: what was committed for them shall be seen by the recorder, too, which
+    cannot read it up from members that are gone.
+    """
+    with contextlib.ExitStack() as cut_off:
+        for host in stage.hosts:
+            cut_off.enter_context(dropping(host, outgoing="tcp dport 2379"))
+        time.sleep(SEEN)
+        for number in range(HOSTS):
+            stage.etcd.kill(number)
     for number in range(HOSTS):
-        stage.etcd.kill(number)
         restore(stage, number, snapshot)
     for number in range(HOSTS):
         stage.etcd.start_member(number)
