@@ -2,8 +2,7 @@
 
 Law: a frame is read only if it was sent to this host or to all, untagged, unfragmented, and its checksums are right,
 or honestly unfinished: clients on veth and virtio leave the checksum to hardware that is not there. What we send has
-every checksum. Only broadcasts come in here; `bpf.for_raw` leaves unicast to the link's UDP socket. So that it gets
-there when the hardware has changed, each address is announced by ARP when it is new on its interface.
+every checksum. Only broadcasts come in here; `bpf.for_raw` leaves unicast to the link's UDP socket.
 """
 
 from __future__ import annotations
@@ -66,7 +65,6 @@ class LinkEndpoint:
         self.dropped = udp.dropped
         self.unsent = udp.unsent
         self._clock = ReceiveClock()
-        self._announced: tuple[bytes, bool, tuple[tuple[int, int], ...]] = (b"", False, ())
         with opening(f"interface {info.name}"):
             self._socket = _open(info)
         self._udp = udp
@@ -84,16 +82,6 @@ class LinkEndpoint:
         # That the interface was down is remembered as an error, and loops give up a socket that has one.
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         bpf.attach(self._socket, bpf.for_raw(info.broadcasts))
-        self._announce(info)
-
-    def _announce(self, info: InterfaceInfo) -> None:
-        """Tell all neighbours: relays and renewing clients would ask a MAC that is gone for up to a minute."""
-        told = (info.mac, info.carrier, info.addresses)
-        if info.carrier and told != self._announced:
-            for address in self.addresses:
-                with contextlib.suppress(OSError):  # it is a courtesy; their ARP finds out by itself
-                    self._socket.send(announcement(info.mac, address))
-        self._announced = told
 
     def fileno(self) -> int:
         """For `loop.add_reader`."""
@@ -134,6 +122,12 @@ class LinkEndpoint:
     def send_udp(self, payload: bytes, address: int, port: int, source: int = 0) -> bool:
         """Through the link's UDP socket."""
         return self._udp.send_udp(payload, address, port, source)
+
+    def announce(self) -> None:
+        """Tell all neighbours whose the addresses are: relays, and clients that renew, may know an older MAC."""
+        for address in self.addresses:
+            with contextlib.suppress(OSError):  # a courtesy: their own ARP finds out within a minute
+                self._socket.send(announcement(self._mac, address))
 
     def close(self) -> None:
         """Give the socket back."""

@@ -69,6 +69,11 @@ class Link:
         for endpoint in self.endpoints:
             endpoint.learn(info)
 
+    def announce(self) -> None:
+        """Tell the neighbours of the interface whose its addresses are, if it is up."""
+        if self.up and self.endpoints:
+            self.endpoints[0].announce()
+
     def close(self) -> None:
         """Close both sockets."""
         for endpoint in self.endpoints:

@@ -20,6 +20,8 @@ from everlease.runtime.udp import ListenEndpoint
 from everlease.store.records import dotted
 
 SERVER_PORT = 67
+ANNOUNCED = (0.0, 2.0)
+"""Seconds after a change of an interface: the switch may not have opened its port yet (RFC 5227 section 2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Service:
     def _look(self) -> None:
         """The kernel spoke of interfaces."""
         assert self._monitor is not None
-        for name in self._monitor.changes():
-            self._refresh(self._links[name])
+        for link in (self._links[name] for name in self._monitor.changes()):
+            self._refresh(link)
+            for delay in ANNOUNCED:
+                self._loop.call_later(delay, link.announce)
         self._tell()
         self._changed()
 
