@@ -6,23 +6,31 @@ import asyncio
 
 import pytest
 
+from everlease.core.lifecycle import OFFERED, Lease
 from everlease.runtime.committer import LOST
 from everlease.store import records
 from everlease.store.memory import MemoryStore
 from everlease.store.txn import Leaf, single
 from everlease.wire import v4
-from runtime.house import DOCUMENT, House, Time, Weather, grant, publish, settle
+from runtime.house import DOCUMENT, EPOCH, House, Time, Weather, grant, publish, settle
 from runtime.test_responder import MAC, bind, hear, message
 
 
-async def restored() -> tuple[House, int]:
-    """A node with one lease whose store was replaced by an older one, without that lease; and the address."""
+async def restored(offered_to: bytes = b"") -> tuple[House, int]:
+    """A node with one lease whose store was replaced by an older one, without that lease; and the address.
+
+    offered_to: the client to whom the address is on offer in the older store, b"" = nobody.
+    """
     house = await House("one", Weather()).join()
     for _ in range(3):
         await house.beat()
     ack = await bind(house)
     older = MemoryStore()
     older.freshness = house.weather.store.freshness
+    if offered_to:
+        offer = Lease(offered_to, b"", OFFERED, int(EPOCH), int(EPOCH) + 3000, 3600, 1)
+        key = house.rooms.keys.lease("default", ack.yiaddr)
+        await older.batch(single(Leaf({}, [(key, records.encode_lease(offer))])), 1.0)
     house.weather.store = older
     await publish(house.weather, DOCUMENT)
     await house.beat()
@@ -51,6 +59,18 @@ async def test_leases_that_are_missing_are_written_back_with_their_expiry() -> N
     assert row is not None
     assert (row.client, row.expires_at) == (ghost.client, ghost.expires_at)
     assert house.rooms.view.address_of("default", 1, ghost.client) == address
+    await house.leave()
+
+
+async def test_what_was_on_offer_to_another_when_the_snapshot_was_taken_is_its_later_holders_again() -> None:
+    house, address = await restored(offered_to=b"\x01other")
+    await serve_again(house)
+    renewal = message(v4.REQUEST, MAC, ciaddr=address)
+    assert await hear(house, renewal, to=house.wire.address) == []
+    await house.restorer.write_back()
+    await settle()
+    (reply,) = await hear(house, renewal, to=house.wire.address)
+    assert (reply.message_type, reply.yiaddr) == (v4.ACK, address)
     await house.leave()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from everlease.runtime.gate import STALE
 from everlease.wire import v4
 from simulate.loop import Handle
 from simulate.wires import EVERYBODY, Wire
@@ -20,6 +21,11 @@ OFF, SELECTING, REQUESTING, REBOOTING, BOUND, RENEWING, REBINDING = (
 )  # fmt: skip
 
 PARAMETERS: Final = bytes([1, 3, 6, 15, 28, 51, 54, 58, 59])
+
+AWAY: Final = 1.0 + STALE + 0.1
+"""Seconds after a RELEASE until it is nowhere any more: not late on a wire, nor unread by a node that stood still.
+Nothing in it says which of a client's bindings it ends (RFC 2131 section 4.4.6), so no server can tell it from one of
+the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Guest:
         self._xid = 0
         self._tries = 0
         self._asked = 0.0
+        self._back = 0.0
         self._timer: Handle | None = None
         wire.clients[mac] = self
 
@@ -69,7 +76,10 @@ class Guest:
     def start(self) -> None:
         """Switched on, knowing nothing; or everything over again."""
         self.give_up()
-        self._begin(SELECTING)
+        if self.world.now < self._back:
+            self._wait(self._back - self.world.now, self.start)
+        else:
+            self._begin(SELECTING)
 
     def reboot(self) -> None:
         """Power was lost: it remembers its address and asks whether that still holds."""
@@ -85,6 +95,7 @@ class Guest:
             self._xid = self.world.chance.getrandbits(32)
             packet = self._packet(v4.RELEASE, {54: self.server.to_bytes(4, "big")}, self.address)
             self.give_up()
+            self._back = self.world.now + AWAY
             self.wire.ask(packet, self.server)
         self.leave()
 

@@ -29,6 +29,7 @@ class Judge:
         self.margin = margin
         self.leases: dict[int, Lease] = {}
         self.index: dict[tuple[int, bytes], int] = {}
+        self.bound: dict[tuple[int, bytes], tuple[int, int]] = {}
         self.config = 0
         self.before: dict[int, Lease] = {}
         self.reserved: dict[int, bytes] = {}
@@ -44,6 +45,7 @@ class Judge:
         self.before = dict(self.leases)
         self.leases.clear()
         self.index.clear()
+        self.bound.clear()
         self.reserved.clear()
         records, _ = mvcc.get_range(b"\0", b"\xff", mvcc.revision, 0)
         if self.world.recorder is not None:
@@ -56,7 +58,7 @@ class Judge:
                 self.index[entry[1], entry[2]] = parse_address(record.value) or 0
             elif words and words[0] == LEASES:
                 address = parse_address(words[3]) or 0
-                self.leases[address], self._revisions[address] = decode_lease(record.value), record.revision
+                self._note(address, decode_lease(record.value), record.revision)
             elif words and words[0] == RESERVATIONS:
                 self.reserved[parse_address(words[3]) or 0] = decode_reservation(record.value, record.revision).value[
                     1:
@@ -166,30 +168,34 @@ class Judge:
 
     def _recorded(self, address: int, event: KeyValue, revision: int) -> set[tuple[int, bytes]]:
         before = self.leases.pop(address, None)
-        declined = before is not None and self._is_declined(address, before)
-        self._revisions[address] = revision
         after = None if event.value is None else decode_lease(event.value)
+        void = before is not None and self._is_void(address, before, after)
         if after is not None:
-            self.leases[address] = after
+            self._note(address, after, revision)
             self._written.setdefault(address, []).append((self.world.now, after))
             self.count(STATE_NAMES[after.state])
         self.world.note(f"etcd r{revision}: {show(address)} {tell(after) if after else 'deleted'}")
-        self._step(address, before, after, declined)
+        self._step(address, before, after, void)
         return {(lease.subnet, lease.client) for lease in (before, after) if lease is not None}
 
-    def _is_declined(self, address: int, offer: Lease) -> bool:
-        """Whether the client of an offer was bound to another address after it was made."""
-        named = self.index.get((offer.subnet, offer.client), 0)
-        taken = self.leases.get(named)
-        return (
-            offer.state == OFFERED
-            and taken is not None
-            and (taken.client, taken.state) == (offer.client, BOUND)
-            and self._revisions[named] > self._revisions[address]
-        )
+    def _note(self, address: int, lease: Lease, revision: int) -> None:
+        self.leases[address], self._revisions[address] = lease, revision
+        if lease.state == BOUND:
+            self.bound[lease.subnet, lease.client] = address, revision
 
-    def _step(self, address: int, before: Lease | None, after: Lease | None, declined: bool) -> None:
-        """One record's transition; declined: it was an offer that its client had declined."""
+    def _is_void(self, address: int, offer: Lease, after: Lease | None) -> bool:
+        """Whether an offer was none any more: its client was bound to another address after it was made, whatever came
+        then; or it was restored, and its address goes back to who had it."""
+        if offer.state != OFFERED:
+            return False
+        had = self.before.get(address)
+        if had is not None and after is not None and (had.client, had.state) == (after.client, BOUND):
+            return True
+        taken, since = self.bound.get((offer.subnet, offer.client), (0, 0))
+        return taken not in (0, address) and since > self._revisions[address]
+
+    def _step(self, address: int, before: Lease | None, after: Lease | None, void: bool) -> None:
+        """One record's transition; void: it was an offer, and none any more."""
         now = EPOCH + self.world.now
         where = f"{show(address)}: {tell(before)} -> {tell(after)}"
         if after is not None and after.config != self.config:
@@ -207,7 +213,7 @@ class Judge:
         renewed = same and after is not None and before.state == after.state == BOUND
         if renewed and after.expires_at < before.expires_at:
             self.world.violate("I9", f"{where}: it ends sooner than it did")
-        taken = before.state != RELEASED and not same and not declined
+        taken = before.state != RELEASED and not same and not void
         if taken and now < before.expires_at + self.margin / 2:
             self.world.violate("I15", f"{where}: {before.expires_at - now:.1f} s before its end")
 

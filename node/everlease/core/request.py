@@ -125,8 +125,10 @@ def _is_refuted(query: Query, subnet: Subnet, address: int, row: Row | None, rig
     if reservation_at(query, subnet, address) is not None and right is None:
         return True
     restored = query.situation.restored
-    if restored is not None and (query.space, address) not in restored:
-        return False  # what is on record may be older than what the client was told
+    if restored is not None:
+        ghost = restored.get((query.space, address))
+        if ghost is None or ghost.client == query.client:
+            return False  # what is on record may be older than what the client was told
     if row is not None:
         if row.client == query.client:
             return True

@@ -1,9 +1,10 @@
 """Lives a rollback down: etcd was restored from a snapshot, and what was granted since is missing from it.
 
 The law of this file: a promise outlives the store's memory of it. The view from before becomes a set of ghosts; what
-they were promised is written back where it is absent, and until the longest lifetime has passed an address without a
-record goes only to a client that asks for that very address (`core.situation`, `restored`). Who was not there, or has
-forgotten it by a restart, learns from the others' presence until when; only if all are restarted does nobody know.
+they were promised is written back where it is absent or an offer stands in its place, and until the longest lifetime
+has passed an address without a record goes only to a client that asks for that very address (`core.situation`,
+`restored`). Who was not there, or has forgotten it by a restart, learns from the others' presence until when; only if
+all are restarted does nobody know.
 A restored backup is lived down in the same way, without ghosts: `config/current` says until when, to everybody.
 """
 
@@ -17,7 +18,7 @@ from typing import Final
 
 from everlease import logs
 from everlease.core.actions import GRANT, RENEW, Change
-from everlease.core.lifecycle import BOUND, MAX_GRACE, Lease, Row
+from everlease.core.lifecycle import BOUND, MAX_GRACE, OFFERED, Lease, Row
 from everlease.core.model import Config
 from everlease.runtime.rooms import Rooms
 from everlease.store.ghosts import Ghosts
@@ -132,15 +133,25 @@ class Restorer:
         row = view.row(space, address)
         granted_at = int(min(self._rooms.clock.now(), ghost.expires_at - ghost.valid))
         lease = Lease(ghost.client, b"", BOUND, granted_at, ghost.expires_at, ghost.valid, ghost.subnet)
-        if row is None:
-            held = view.address_of(space, ghost.subnet, ghost.client)
-            if held:  # it has another address in what was restored: one of the two is enough, and that one is recorded
-                return None
-            indexes = ((ghost.subnet, 0),)
-            return Change(GRANT, space, address, ghost.subnet, ghost.client, 0, lease, indexes, puts_index=True)
+        if row is None or row.state == OFFERED:  # an offer is no promise, and may be declined by now
+            return self._anew(space, address, ghost, row, lease)
         if row.client == ghost.client and row.state == BOUND and row.expires_at < ghost.expires_at:
             return Change(RENEW, space, address, ghost.subnet, ghost.client, row.revision, lease)
         return None
+
+    def _anew(self, space: str, address: int, ghost: Row, row: Row | None, lease: Lease) -> Change | None:
+        """Bind it as if for the first time; unless what was restored has another address of this client's."""
+        view = self._rooms.view
+        held = view.address_of(space, ghost.subnet, ghost.client)
+        if held not in (0, address):
+            return None
+        expected = row.revision if row is not None else 0
+        indexes = ((ghost.subnet, held),)
+        change = Change(GRANT, space, address, ghost.subnet, ghost.client, expected, lease, indexes, puts_index=True)
+        if row is not None and row.client != ghost.client:
+            named = view.address_of(space, row.subnet, row.client)
+            change.displaced = (row.client, row.subnet) if named == address else None
+        return change
 
 
 def _whatever(_outcome: int) -> None:

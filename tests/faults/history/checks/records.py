@@ -114,15 +114,15 @@ def expiry_is_monotone(history: History) -> Iterator[Violation]:
 
 def expiry_is_not_early(history: History) -> Iterator[Violation]:
     """I15: an address passes to another client only after its stored expiry and the clock margin, or a release; one on
-    offer also when that client was bound to another address since."""
+    offer also when the offer was void (`Offers`)."""
     released = {(address, at) for at, address in history.marks("released")}
-    taken = Taken()
+    offers = Offers()
     for change in changes(history):
         before, after = change.before, change.after
-        is_declined = taken.another(change)
-        taken.note(change)
+        ends_void_offer = offers.is_void(change)
+        offers.note(change)
         if (
-            is_declined
+            ends_void_offer
             or before is None
             or before.state not in (OFFERED, BOUND)
             or before.client == (after and after.client)
@@ -139,31 +139,38 @@ def expiry_is_not_early(history: History) -> Iterator[Violation]:
             yield Violation("I15", at, f"{change.address} of {before.client.hex()} went to {to} {early}")
 
 
-class Taken:
-    """What clients are bound to, and since which revision; and since when the addresses are on offer that are."""
+class Offers:
+    """Since when addresses are on offer, and what is known of those who had them or could have had them."""
 
     def __init__(self) -> None:
         self._bound: dict[tuple[str, int, bytes], tuple[int, int]] = {}
         self._offered: dict[tuple[str, int], int] = {}
+        self._put_back: set[tuple[str, int]] = set()
+        self._holder: dict[tuple[str, int], bytes] = {}
 
-    def another(self, change: Change) -> bool:
-        """Whether it ends an offer whose client was bound to another address since the offer was made."""
-        offer = change.before
+    def is_void(self, change: Change) -> bool:
+        """Whether it ends an offer that was none any more: its client was bound to another address since it was made,
+        or it stood in a snapshot that was restored, and its address goes back to who had it afterwards."""
+        offer, after = change.before, change.after
         if offer is None or offer.state != OFFERED:
             return False
+        if after is not None and change.place in self._put_back and after.client == self._holder.get(change.place):
+            return True
         address, since = self._bound.get((change.place[0], offer.subnet, offer.client), (0, 0))
         return address not in (0, change.place[1]) and since > self._offered.get(change.place, 0)
 
     def note(self, change: Change) -> None:
         """The next change, in the order of revisions."""
-        before, after = change.before, change.after
-        space, address = change.place
-        if before is not None and self._bound.get((space, before.subnet, before.client), (0, 0))[0] == address:
-            del self._bound[space, before.subnet, before.client]
-        if after is not None and after.state == BOUND:
-            self._bound[space, after.subnet, after.client] = address, change.commit.revision
-        if after is not None and after.state == OFFERED:
-            self._offered[change.place] = change.commit.revision
+        after, place, commit = change.after, change.place, change.commit
+        self._put_back.discard(place)
+        if after is None:
+            return
+        if after.state == BOUND:
+            self._bound[place[0], after.subnet, after.client] = place[1], commit.revision
+            self._holder[place] = after.client
+        if after.state == OFFERED:
+            self._offered[place] = commit.revision
+            self._put_back |= {place} if commit.listed else set()
 
 
 def expiry_is_not_never(history: History) -> Iterator[Violation]:
