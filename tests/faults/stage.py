@@ -21,6 +21,9 @@ TIMERS = {
     "default": EtcdOptions(),
     "lan": EtcdOptions(heartbeat=50, election=300),
 }
+DISK = 256
+"""MiB for each member, where nothing else is said."""
+
 BOUNDS = {"default": 2.5, "lan": 1.5}
 """Seconds after a fault until commits go on, by etcd's timers."""
 
@@ -40,7 +43,7 @@ class Stage(Site):
         timers: str = "default",
         quota: int = 0,
         relayed_to: Sequence[int] = ALL_HOSTS,
-        disk: int = 256,
+        disk: int = DISK,
     ) -> None:
         """quota: of member 0 alone, octets, 0 = etcd's default; relayed_to: the hosts that the relay sends to; disk: of
         each member, MiB.

@@ -14,7 +14,7 @@ from everlease.lab.processes import LabError, wait_until
 from faults.client import LoadClient, Plan
 from faults.inject import clock, process, store
 from faults.runner import busyness
-from faults.stage import Stage
+from faults.stage import DISK, Stage
 from lab.site import Site
 from observe.drills import ALONE, DRILLS, FALSE_CLOCKS, FAULTS, HIT, LIKE, UNSHOWN, UNTOLD, Fault, named, rows
 from observe.prometheus import Prometheus
@@ -160,7 +160,7 @@ def unreadable(prometheus: Prometheus) -> list[str]:
 
 @pytest.mark.parametrize("group", [pytest.param(name, id=name, marks=pytest.mark.slow) for name in DRILLS])
 def test_each_fault_fires_its_alert_and_no_other_page_goes_out(lab: Lab, group: str) -> None:
-    stage = Stage(lab, disk=ROOM.get(group, 256))
+    stage = Stage(lab, disk=ROOM.get(group, DISK))
     if group == FALSE_CLOCKS:
         stage.nodes[HIT].environment |= clock.environment(lab.folder, HIT)
     prometheus = Prometheus(stage, DIVISOR)

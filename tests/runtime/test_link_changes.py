@@ -55,7 +55,7 @@ def test_an_interface_that_was_deleted_and_made_again_is_served_again(lab: Lab) 
     switch.connect(host, "eth1", address="10.77.0.2/16")
     wait_until(lambda: client.ask_all(client.message(v4.DISCOVER), within=0.5), 10, "an offer")
     # The client's kernel knows the old interface's MAC, and would ask it for half a minute unless it is told.
-    new = site.hosts[0].call(lambda: describe("eth1")).mac.hex(":")
+    new = host.call(lambda: describe("eth1")).mac.hex(":")
     wait_until(lambda: new in client.namespace.ip("neigh", "show", "10.77.0.2"), 10, "the new MAC")
     assert client.renew(ack.packet.yiaddr, "10.77.0.2").kind == "ACK"
 

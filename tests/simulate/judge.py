@@ -32,6 +32,7 @@ class Judge:
         self.bound: dict[tuple[int, bytes], tuple[int, int]] = {}
         self.config = 0
         self.before: dict[int, Lease] = {}
+        self.restored = 0
         self.reserved: dict[int, bytes] = {}
         self.guests: dict[bytes, Guest] = {}
         self.acks: dict[tuple[bytes, int], int] = {}
@@ -43,6 +44,7 @@ class Judge:
         """etcd's history begins anew from an older state; who has no store extends what was committed before."""
         mvcc = self.world.etcd.mvcc
         self.before = dict(self.leases)
+        self.restored = mvcc.revision
         self.leases.clear()
         self.index.clear()
         self.bound.clear()
@@ -188,7 +190,7 @@ class Judge:
         then; or it was restored, and its address goes back to who had it."""
         if offer.state != OFFERED:
             return False
-        had = self.before.get(address)
+        had = self.before.get(address) if self._revisions[address] <= self.restored else None
         if had is not None and after is not None and (had.client, had.state) == (after.client, BOUND):
             return True
         taken, since = self.bound.get((offer.subnet, offer.client), (0, 0))

@@ -26,6 +26,7 @@ from everlease.core.lifecycle import (
 )
 from everlease.core.model import Subnet
 from everlease.core.query import Query
+from everlease.core.situation import View
 from everlease.errors import WireError
 from everlease.wire.hostname import clean_hostname, parse_fqdn
 
@@ -62,7 +63,7 @@ def bind(query: Query, subnet: Subnet, address: int, row: Row | None, valid: int
     if [held for _, held in change.indexes if held]:  # a new client has left nothing behind
         change.moved = _moved(query, address, change.indexes)
         change.seen = _seen(query, change)
-    change.displaced = _displaced(query, subnet, address, row)
+    change.displaced = displaced(query.situation.view, subnet.space, address, row, query.client, subnet.id)
     return change
 
 
@@ -146,11 +147,13 @@ def _seen(query: Query, change: Change) -> tuple[tuple[int, int], ...]:
     return tuple([(previous, row.revision if row is not None else 0) for previous, row in rows])
 
 
-def _displaced(query: Query, subnet: Subnet, address: int, row: Row | None) -> tuple[bytes, int] | None:
-    """The index entry of the record's holder, if it names the address and the grant does not overwrite it."""
-    if row is None or (row.client == query.client and row.subnet == subnet.id):
+def displaced(
+    view: View, space: str, address: int, row: Row | None, client: bytes, subnet: int
+) -> tuple[bytes, int] | None:
+    """The index entry of the record's holder, if it names the address and a grant to `client` does not overwrite it."""
+    if row is None or (row.client == client and row.subnet == subnet):
         return None
-    named = query.situation.view.address_of(subnet.space, row.subnet, row.client)
+    named = view.address_of(space, row.subnet, row.client)
     return (row.client, row.subnet) if named == address else None
 
 

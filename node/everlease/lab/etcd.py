@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 
@@ -227,12 +227,12 @@ def _ports() -> Iterator[int]:
 
 
 def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses just now, and that were not given out a moment ago."""
+    """Ports of 127.0.0.1 that nobody uses just now, and that were not given out a moment ago. Raises LabError."""
     found: list[int] = []
-    for port in _ports():
+    for port in islice(_ports(), len(ALL_PORTS)):
         if len(found) == count:
-            break
+            return found
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)
-    return found
+    raise LabError(f"127.0.0.1 has no {count} free ports")

@@ -18,6 +18,7 @@ from typing import Final
 
 from everlease import logs
 from everlease.core.actions import GRANT, RENEW, Change
+from everlease.core.changes import displaced
 from everlease.core.lifecycle import BOUND, MAX_GRACE, OFFERED, Lease, Row
 from everlease.core.model import Config
 from everlease.runtime.rooms import Rooms
@@ -148,9 +149,7 @@ class Restorer:
         expected = row.revision if row is not None else 0
         indexes = ((ghost.subnet, held),)
         change = Change(GRANT, space, address, ghost.subnet, ghost.client, expected, lease, indexes, puts_index=True)
-        if row is not None and row.client != ghost.client:
-            named = view.address_of(space, row.subnet, row.client)
-            change.displaced = (row.client, row.subnet) if named == address else None
+        change.displaced = displaced(view, space, address, row, ghost.client, ghost.subnet)
         return change
 
 
