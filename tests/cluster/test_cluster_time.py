@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cluster.audit import Records
 from everlease.lab.netns import Lab
 from everlease.lab.processes import wait_until
 from everlease.wire import v4
+from lab.false_clock import RIGHT, FalseClock
 from lab.nodes import Node
 from lab.packet_client import PacketClient
 from lab.site import Site
@@ -17,7 +16,6 @@ from lab.site import Site
 pytestmark = [pytest.mark.root, pytest.mark.etcd]
 
 HOURS = 7200
-RIGHT = "+0 x1.0"
 LIFETIME, GRACE = 3600, 600
 ONE_ADDRESS = """schema: 1
 valid-lifetime: 1h
@@ -26,23 +24,11 @@ subnets:
 """
 
 
-class Watch:
-    """The wall clock of a node that was given to `false_clock` before it started: right until it is set."""
-
-    def __init__(self, lab: Lab, node: Node) -> None:
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-        self._told = lab.folder / f"clock-of-{node.name}"
-        self.set(RIGHT)
-        node.environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._told),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def set(self, words: str) -> None:
-        """`+7200`: so many seconds ahead; `+0 x1.1`: a tenth too fast."""
-        self._told.write_text(words + "\n")
+def false_clock(lab: Lab, node: Node) -> FalseClock:
+    """The wall clock of a node that has not started yet."""
+    clock = FalseClock(lab.folder / f"clock-of-{node.name}")
+    node.environment = clock.environment()
+    return clock
 
 
 def new_client(lab: Lab, site: Site, label: str) -> PacketClient:
@@ -70,7 +56,7 @@ def stamped_right(site: Site, client: PacketClient) -> None:
 )
 def test_a_wrong_clock_of_one_of_three_silences_its_node_alone(lab: Lab, words: str) -> None:
     site = Site(lab)
-    clock, wrong = Watch(lab, site.nodes[2]), site.nodes[2]
+    clock, wrong = false_clock(lab, site.nodes[2]), site.nodes[2]
     site.start()
     stamped_right(site, new_client(lab, site, "before"))
     clock.set(words)
@@ -89,7 +75,7 @@ def test_a_wrong_clock_of_one_of_three_silences_its_node_alone(lab: Lab, words: 
 
 def test_of_two_clocks_that_disagree_the_later_stamps_and_the_earlier_permits_reuse(lab: Lab) -> None:
     site = Site(lab, nodes=2, members=1)
-    clock = Watch(lab, site.nodes[1])
+    clock = false_clock(lab, site.nodes[1])
     site.start(ONE_ADDRESS)
     first = new_client(lab, site, "first").obtain()
     assert first.packet is not None
@@ -116,7 +102,7 @@ def test_of_two_clocks_that_disagree_the_later_stamps_and_the_earlier_permits_re
 @pytest.mark.slow
 def test_a_node_that_starts_with_a_wrong_clock_grants_nothing(lab: Lab) -> None:
     site = Site(lab)
-    clock, wrong = Watch(lab, site.nodes[2]), site.nodes[2]
+    clock, wrong = false_clock(lab, site.nodes[2]), site.nodes[2]
     site.start()
     wrong.stop()
     clock.set(f"+{HOURS}")

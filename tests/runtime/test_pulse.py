@@ -114,6 +114,38 @@ async def test_a_node_that_starts_with_a_wrong_clock_never_serves() -> None:
         await house.leave()
 
 
+async def test_a_wrong_clock_does_not_serve_after_it_was_held_against_one_of_two_others() -> None:
+    weather = Weather()
+    right, also = await House("one", weather).join(), await House("two", weather, host=3).join()
+    await right.beat()
+    await also.beat()
+    wrong = House("three", weather, Time(), host=4)
+    wrong.time.wall_offset += 7200
+    await wrong.join()
+    await right.beat()
+    await wrong.beat()
+    assert wrong.states == []  # of two clocks, nobody knows which is right
+    assert "waiting for the other nodes' clocks" in wrong.rooms.lifeline.reason
+    await also.beat()
+    await wrong.beat()
+    assert [state for state, _ in wrong.states] == ["degraded"]
+    for house in (right, also, wrong):
+        await house.leave()
+
+
+async def test_a_node_that_has_gone_is_not_waited_for_longer_than_it_is_fresh() -> None:
+    weather = Weather()
+    one, gone = await House("one", weather).join(), await House("two", weather, host=3).join()
+    await gone.leave()
+    three = await House("three", weather, one.time, host=4).join()
+    for _ in range(4):
+        await one.beat()
+        await three.beat(0)
+    assert three.rooms.lifeline.state == "serving"
+    for house in (one, three):
+        await house.leave()
+
+
 async def test_presences_that_lay_in_a_watch_that_stood_still_tell_nothing_of_clocks() -> None:
     weather = Weather()
     one, two = await House("one", weather).join(), await House("two", weather, host=3).join()

@@ -174,9 +174,9 @@ class Membership:
         """The fresh nodes' wall clocks less our CLOCK_BOOTTIME, for `ClusterClock.follow`."""
         return [member.offset for member in self._fresh(now) if member.offset is not None]
 
-    def in_company(self, now: float) -> bool:
-        """Whether there is anybody whose clock could be known."""
-        return bool(self._fresh(now))
+    def has_unheard(self, now: float) -> bool:
+        """Whether there is a fresh node whose clock is not known: it has not spoken since this one can hear."""
+        return any(member.offset is None for member in self._fresh(now))
 
     # --- our own presence ---------------------------------------------------------------------------------------------
 

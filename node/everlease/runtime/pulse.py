@@ -95,13 +95,18 @@ class Pulse:
             self._asking = asyncio.get_running_loop().create_task(self._ask_the_members())
 
     def compare_clocks(self, now: float) -> None:
-        """Follow the other nodes' clocks, and say whether the own one may be trusted."""
+        """Follow the other nodes' clocks, and say whether the own one may be trusted.
+
+        The first time all of them are waited for: against one other a clock that is hours ahead is the later of two,
+        and stamps.
+        """
         rooms = self._rooms
+        was_comparing = rooms.lifeline.comparing
         config, others = rooms.configuration.current, rooms.membership.offsets(now)
-        if config is None or not rooms.lifeline.fresh(now) or (not others and rooms.membership.in_company(now)):
+        waits = (was_comparing or not others) and rooms.membership.has_unheard(now)
+        if config is None or not rooms.lifeline.fresh(now) or waits:
             return
         rooms.clock.follow(others, rooms.view.newest_grant)
-        was_comparing = rooms.lifeline.comparing
         rooms.lifeline.trust(rooms.clock.doubt(config.cluster.clock_margin))
         if was_comparing:
             rooms.lifeline.evaluate(now)

@@ -1,7 +1,6 @@
 """Faults of one node's wall clock, by libfaketime: it steps, or runs too fast (F22).
 
-Law: a false clock needs a node that was started with it: `environment` makes one, and it is right until it is told
-otherwise. CLOCK_BOOTTIME is never touched, because nobody can.
+Law: a false clock needs a node that was started with it: `environment`.
 """
 
 from __future__ import annotations
@@ -11,28 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from everlease.lab.processes import LabError
 from faults.stage import Stage
-
-_LIBRARIES = "/usr/lib/*/faketime/libfaketime.so.1"
-_TOLD = "faketime"
-READ_EVERY = 1
-"""Seconds between two looks of libfaketime at what the clock shall be; reading it each time would stall the node."""
+from lab.false_clock import RIGHT, FalseClock
 
 
 def environment(folder: Path, number: int) -> dict[str, str]:
     """What a node is started with whose wall clock can be set."""
-    library = next((str(path) for path in Path("/").glob(_LIBRARIES[1:])), "")
-    if not library:
-        raise LabError("libfaketime is not installed; ./tests/run.sh installs what the tests need")
-    told = _file(folder, number)
-    told.write_text("+0 x1.0\n")
-    return {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(told),
-        "FAKETIME_CACHE_DURATION": str(READ_EVERY),
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    return _clock(folder, number).environment()
 
 
 def stepped(seconds: float) -> Callable[[Stage, int], AbstractContextManager[None]]:
@@ -47,13 +31,13 @@ def drifting(stage: Stage, number: int) -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _told(stage: Stage, number: int, words: str) -> Iterator[None]:
-    told = _file(stage.lab.folder, number)
-    told.write_text(words + "\n")
+    clock = _clock(stage.lab.folder, number)
+    clock.set(words)
     try:
         yield
     finally:
-        told.write_text("+0 x1.0\n")
+        clock.set(RIGHT)
 
 
-def _file(folder: Path, number: int) -> Path:
-    return folder / f"{_TOLD}-{number}"
+def _clock(folder: Path, number: int) -> FalseClock:
+    return FalseClock(folder / f"clock-{number}")

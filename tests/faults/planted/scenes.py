@@ -18,9 +18,9 @@ from everlease.lab.processes import LabError, wait_until
 from everlease.wire import v4
 from faults.history.model import History
 from faults.history.recorder import Recorder
-from faults.inject import clock
 from faults.inject.network import dropping
 from lab.capture import Captured
+from lab.false_clock import FalseClock
 from lab.packet_client import PacketClient
 from lab.site import Site
 
@@ -35,7 +35,8 @@ class Scene:
     def __init__(self, lab: Lab, build: str, members: int = 1) -> None:
         self.site = Site(lab, nodes=1, members=members)
         self.node = self.site.nodes[0]
-        self.node.environment = {"PYTHONPATH": str(TESTS), **clock.environment(lab.folder, 0)}
+        self.clock = FalseClock(lab.folder / "clock")
+        self.node.environment = {"PYTHONPATH": str(TESTS), **self.clock.environment()}
         if build:
             self.node.program = [sys.executable, "-m", f"faults.planted.{build}"]
         self.recorder = Recorder(self.site).start()
@@ -159,9 +160,8 @@ def clock_steps(lab: Lab, build: str) -> History:
     """The node's wall clock steps by two hours, longer than a lease; then somebody asks for another's address."""
     scene = Scene(lab, build).open()
     address = scene.bind(scene.first)
-    told = Path(scene.node.environment["FAKETIME_TIMESTAMP_FILE"])
     with scene.recorder.fault("F22", "two hours ahead"):
-        told.write_text("+7200\n")
+        scene.clock.set("+7200")
         time.sleep(2.0)
         scene.take(scene.second, address)
     return scene.close()
