@@ -19,7 +19,8 @@ async def test_behind_the_last_of_many_reservations_the_rest_of_the_addresses_is
         record = ReservationRecord("hw-address", f"0102000000{number:04x}", 1, address=dotted(address))
         key = rooms.keys.reservations("default") + b"%08x" % address
         await rooms.store.batch(single(Leaf({}, [(key, encode(record))])), 1.0)
-    place = Place(rooms.store, rooms.keys, rooms.configuration.documents, lambda: (), lambda: NOW, "n1")
+    documents, spans = rooms.configuration.documents, rooms.view.spans
+    place = Place(rooms.store, rooms.keys, documents, lambda: (), spans, lambda: NOW, "n1")
     reader = Reader()
 
     async def read() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from admin.furnished import NOW, furnish
@@ -9,6 +11,7 @@ from everlease.core.lifecycle import BOUND, OFFERED, Lease
 from everlease.runtime.keeper import indexes
 from everlease.runtime.keeper.indexes import Indexes
 from everlease.runtime.rooms import Rooms
+from everlease.store.api import KeyValue, Page
 from everlease.store.keys import index_value, range_end
 from everlease.store.records import encode_lease
 from everlease.store.txn import Leaf, single
@@ -89,3 +92,29 @@ async def test_many_entries_are_gone_through_piece_by_piece_and_then_from_the_be
     assert [len(await purge()) for _ in range(4)] == [4, 4, 2, 0]
     await put(rooms, entry(rooms, ANNA))
     assert len(await purge()) == 1
+
+
+async def test_no_question_to_the_store_has_more_than_a_page_of_known_clients_before_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexes, "PAGE", 4)
+    rooms = furnish()
+    clients = [b"\x01\x02\x00\x00\x00\x00" + bytes([n * 37 % 64]) for n in range(64)]
+    for number, client in enumerate(clients):
+        address = ADDRESS + number
+        await put(rooms, entry(rooms, client, address), record(rooms, client, address=address))
+        key, value = record(rooms, client, address=address)
+        rooms.view.apply(KeyValue(key, value, number + 2))
+    keys = sorted(rooms.keys.client("default", 1, client) for client in clients)
+    asked: list[int] = []
+    get_range = rooms.store.get_range
+
+    async def counting(start: bytes, end: bytes, **more: Any) -> Page:
+        asked.append(sum(start <= key < end for key in keys))
+        return await get_range(start, end, **more)
+
+    monkeypatch.setattr(rooms.store, "get_range", counting)
+    monkeypatch.setattr(indexes, "PAUSE", 0.0)
+    assert await Indexes(rooms).purge() == []
+    assert len(asked) > 16
+    assert max(asked) <= 16  # of 64

@@ -60,6 +60,7 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
             rooms.keys,
             rooms.configuration.documents,
             lambda: prefixes_of(rooms.configuration.current),
+            rooms.view.spans,
             rooms.clock.now,
             rooms.name,
         )

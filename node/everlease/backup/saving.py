@@ -7,7 +7,7 @@ the members rest after each for longer than it took, and a reader that does not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -45,12 +45,16 @@ LEAST_REST, MOST_REST = 0.004, 0.06
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a backup is made. prefixes: of the configured subnets, as the loader has them; now: cluster time."""
+    """Where a backup is made. prefixes: of the configured subnets, as the loader has them; spans: the view's.
+
+    now: cluster time.
+    """
 
     store: Store
     keys: Keys
     documents: Documents
     prefixes: Callable[[], Prefixes]
+    spans: Callable[[str, int, int, int], Iterable[tuple[int, int]]]
     now: Callable[[], float]
     node: str = ""
 
@@ -86,7 +90,7 @@ async def _configuration(place: Place, current: KeyValue) -> list[lines.Line]:
 
 
 def _ranges(place: Place) -> Iterator[tuple[bytes, bytes]]:
-    """(start, end) of all that is saved; of leases each /16 that is configured, and what lies between them."""
+    """(start, end) of all that is saved; of leases what is configured, a page at a time, and what lies between."""
     keys = place.keys
     for start in (keys.watched + RESERVATIONS + b"/", keys.drains):
         yield start, range_end(start)
@@ -95,13 +99,14 @@ def _ranges(place: Place) -> Iterator[tuple[bytes, bytes]]:
         begin, end = keys.lease_range(space, first, last)
         if done < begin:
             yield done, begin
-        yield begin, end
+        for span in place.spans(space, first, last, PAGE):
+            yield keys.lease_range(space, *span)
         done = end
     yield done, range_end(start)
 
 
 async def _pages(place: Place, start: bytes, end: bytes, revision: int) -> AsyncIterator[Sequence[KeyValue]]:
-    """The records of a range; in narrow ranges where there are many, because etcd counts what a limit leaves out."""
+    """The records of a range; in blocks where there are more than were expected: etcd counts what is beyond a limit."""
     bound = end
     while start < end:
         page = await place.store.get_range(start, bound, revision=revision, limit=PAGE, deadline=DEADLINE)

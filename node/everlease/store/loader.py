@@ -167,7 +167,7 @@ class Loader:
                 await asyncio.sleep(PACE if self.loaded.is_set() else 0)
 
     def _ranges(self) -> Iterator[tuple[bytes, bytes]]:
-        """(start, end) of all that a load reads: of leases each /16 that is configured, and what lies between them."""
+        """(start, end) of all that a load reads: of leases what is configured, and what lies between."""
         keys = self._keys
         for start in (keys.nodes, keys.drains, keys.watched + b"reservations/"):
             yield start, range_end(start)
@@ -176,7 +176,8 @@ class Loader:
             begin, end = keys.lease_range(space, first, last)
             if done < begin:
                 yield done, begin
-            yield begin, end
+            for span in self._view.spans(space, first, last, PAGE):  # the whole of it, until there is a view
+                yield keys.lease_range(space, *span)
             done = end
         yield done, range_end(start)
 

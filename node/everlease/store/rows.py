@@ -38,6 +38,18 @@ class Rows(Mapping[int, Row]):
         """The row of an address, or `default`."""
         return self._regions.get(address >> 16, _NOTHING).get(address, default)
 
+    def reach(self, first: int, most: int) -> int:
+        """Last address of a range from `first` on with about `most` rows; where there are none it reaches far.
+
+        Rows that lie close together in a mostly empty /16 may be more, but not many times as many.
+        """
+        number = first >> 16
+        count = len(self._regions.get(number, _NOTHING))
+        if count:
+            return min(first + max((most << 16) // count, most), number + 1 << 16) - 1
+        later = (each for each, region in self._regions.items() if each > number and region)
+        return (min(later, default=1 << 16) << 16) - 1
+
     def __iter__(self) -> Iterator[int]:
         for region in list(self._regions.values()):
             yield from list(region)

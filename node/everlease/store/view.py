@@ -145,6 +145,17 @@ class View(ReservationView):
         """All rows of a space. They change, and a million are many: walk them in slices."""
         return self.table(space).rows
 
+    def spans(self, space: str, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+        """(first, last) of ranges that make up the whole one, each with about `most` rows when it is asked for.
+
+        For who reads etcd: it counts whatever a range holds beyond its limit, and lets no writer in meanwhile.
+        """
+        while first <= last:
+            table = self._tables.get(space)
+            end = min(table.rows.reach(first, most), last) if table is not None else last
+            yield first, end
+            first = end + 1
+
     def spaces(self) -> list[str]:
         """Spaces that are known so far."""
         return list(self._tables)
