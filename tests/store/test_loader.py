@@ -17,8 +17,8 @@ from everlease.pb.etcd.v1 import etcd_pb2 as pb
 from everlease.store import loader as loading
 from everlease.store.api import Compacted, KeyValue, Page, Unavailable, WatchBatch
 from everlease.store.etcd import EtcdStore
-from everlease.store.keys import Keys
-from everlease.store.loader import Loader, end_of_block, regions
+from everlease.store.keys import Keys, end_of_block
+from everlease.store.loader import Loader, regions
 from everlease.store.memory import MemoryStore
 from everlease.store.records import decode_row, encode_lease
 from everlease.store.txn import Leaf, put, single

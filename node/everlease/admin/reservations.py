@@ -28,6 +28,7 @@ from everlease.pb.admin.v1 import reservation_service_pb2_grpc
 from everlease.runtime.rooms import Rooms
 from everlease.store.api import KeyValue
 from everlease.store.keys import range_end
+from everlease.store.pages import pages
 from everlease.store.records import BadRecord, ReservationRecord, decode_reservation_record
 
 MOST: Final = 1000
@@ -274,12 +275,10 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
     async def _of_api(self, scan: _Scan, matches: Matches) -> bool:
         """Read on from the last word; whether there is more."""
         prefix = self._rooms.keys.reservations(scan.space)
-        while not scan.full:
-            start = prefix + scan.word.encode() + b"\0" if scan.word else prefix
-            page = await self._rooms.store.get_range(
-                start, range_end(prefix), revision=scan.revision, limit=scan.size, deadline=DEADLINE
-            )
-            async for each in breathing(page.records):
+        start = prefix + scan.word.encode() + b"\0" if scan.word else prefix
+        store, end = self._rooms.store, range_end(prefix)
+        async for records in pages(store, start, end, revision=scan.revision, limit=scan.size, deadline=DEADLINE):
+            async for each in breathing(records):
                 if scan.full:
                     return True
                 scan.looked += 1
@@ -287,9 +286,9 @@ class ReservationService(reservation_service_pb2_grpc.ReservationServiceServicer
                 message = readable(scan.space, scan.word.encode(), each, matches)
                 if message is not None:
                     scan.found.append(message)
-            if not page.more:
-                return False
-        return True
+            if scan.full:
+                return True
+        return False
 
 
 def _decoded(known: KeyValue) -> ReservationRecord:

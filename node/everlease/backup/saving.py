@@ -7,7 +7,7 @@ the members rest after each for longer than it took, and a reader that does not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -21,7 +21,8 @@ from everlease.store.api import KeyValue, Store
 from everlease.store.configuration import Documents
 from everlease.store.drains import decode_drain
 from everlease.store.keys import DRAINS, LEASES, RESERVATIONS, Keys, parse_address, range_end
-from everlease.store.loader import Prefixes, end_of_block, regions
+from everlease.store.loader import Prefixes, regions
+from everlease.store.pages import pages
 from everlease.store.records import (
     BadRecord,
     decode_current,
@@ -72,7 +73,7 @@ async def save(place: Place) -> AsyncIterator[bytes]:
             await asyncio.sleep(LEAST_REST)
     began = perf_counter()
     for start, end in _ranges(place):
-        async for records in _pages(place, start, end, head.revision):
+        async for records in pages(place.store, start, end, revision=head.revision, limit=PAGE, deadline=DEADLINE):
             if data := writer.write(_line(place.keys, record) for record in records):
                 yield data
             await asyncio.sleep(min(max(REST * (perf_counter() - began), LEAST_REST), MOST_REST))
@@ -103,17 +104,6 @@ def _ranges(place: Place) -> Iterator[tuple[bytes, bytes]]:
             yield keys.lease_range(space, *span)
         done = end
     yield done, range_end(start)
-
-
-async def _pages(place: Place, start: bytes, end: bytes, revision: int) -> AsyncIterator[Sequence[KeyValue]]:
-    """The records of a range; in blocks where there are more than were expected: etcd counts what is beyond a limit."""
-    bound = end
-    while start < end:
-        page = await place.store.get_range(start, bound, revision=revision, limit=PAGE, deadline=DEADLINE)
-        yield page.records
-        start = page.records[-1].key + b"\0" if page.more else bound
-        block = end_of_block(start)
-        bound = block if page.records and start < block < end else end  # nothing here: look at all that is left
 
 
 def _line(keys: Keys, record: KeyValue) -> lines.Line:

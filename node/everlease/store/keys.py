@@ -11,6 +11,8 @@ import re
 
 _SPACE = re.compile(r"[a-z0-9-]+")
 ADDRESSES = 1 << 32
+BLOCK = 1 << 11
+"""Addresses of a range of keys where nobody knows how many there are."""
 
 LEASES, RESERVATIONS, NODES, CONFIG, DRAINS = b"leases", b"reservations", b"nodes", b"config", b"drains"
 """First words below `/v/`: what the watcher sorts its events by."""
@@ -135,6 +137,16 @@ def parse_address(word: bytes) -> int | None:
         return int(word, 16)
     except ValueError:
         return None
+
+
+def end_of_block(key: bytes) -> bytes:
+    """The key of the first address after the block in which a lease's key lies; any other key: itself."""
+    prefix, _, word = key.rstrip(b"\0").rpartition(b"/")
+    address = parse_address(word)
+    if address is None:
+        return key
+    following = (address | (BLOCK - 1)) + 1
+    return prefix + b"/%08x" % following if following < ADDRESSES else prefix + b"0"
 
 
 def index_value(address: int) -> bytes:
