@@ -46,6 +46,7 @@ usage: ./tests/run.sh [PART [ARGUMENT...]]
   pictures                   those of docs/console.md, drawn anew (three minutes)
   bench [--short]            Kea alone, Kea hot-standby and Everlease, side by side (see tests/bench)
   bench-listing              what a list of a million leases costs the clients that are served meanwhile
+  bench-saving               what backups, one after the other, cost them
   incident [--short]         one server's storage full, then frozen: who answered, second by second, here and with Kea
   simulate [--seeds N]       nodes, clients and etcd under a seeded loop with virtual time; --seed N replays one
   NAME                       any other folder tests/NAME, or file tests/test_NAME.py
