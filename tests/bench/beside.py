@@ -1,16 +1,17 @@
 """What work for an administrator costs the clients that are served meanwhile: lists, backups.
 
 One node of three is asked by clients, at a fixed rate without a pause, and works at the same time: the worst case.
-Blocks of two seconds without the work and beside it take turns under that one load (alone, beside, beside, alone, ...),
-for a machine is not the same from minute to minute; each block has a 99th percentile of REQUEST to ACK, and the medians
-of those are compared: a stall of a disk spoils a block, not the measurement. What the machine itself does is shown by
-the same comparison among the blocks alone, cut in two by chance again and again. Who asks for the work has the lowest
-priority: what it does with the answers is not the node's cost.
+Blocks of two seconds without the work and beside it take turns under that one load (alone, beside, beside, alone, ...).
+Each has a 99th percentile of REQUEST to ACK; each one beside the work is compared with its neighbour alone, for a
+machine is not the same from minute to minute, and the median of all pairs counts: a stall of a disk spoils a pair, not
+the measurement. By how much the pairs disagree says what the machine did by itself. Who asks for the work has the
+lowest priority: what it does with the answers is not the node's cost.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import threading
@@ -31,7 +32,7 @@ from everlease.lab.processes import Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWS = 1000
-"""Random halves of the blocks alone."""
+"""Times that chance says which of two blocks was alone."""
 
 WARM_S, SETTLING_S = 4.0, 0.3
 """Of the load, until blocks count; of a block, for the page that is on its way when the lister is stopped."""
@@ -55,6 +56,10 @@ class Block:
     def p99(self) -> float:
         """Milliseconds."""
         return percentile(self.delays, 0.99) * 1e3
+
+
+Pair = tuple[Block, Block]
+"""Neighbours: one alone, one beside the work."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +138,18 @@ class Turns:
         return self.blocks
 
 
-def counted(blocks: Sequence[Block], seen: Delays) -> list[Block]:
-    """The blocks that lie within the load, each with the delays of the REQUESTs that were sent in it."""
-    pairs = sorted(zip(seen.asked, seen.ack, strict=True))
-    first, last = pairs[0][0] + WARM_S, pairs[-1][0]
-    within = [block for block in blocks if block.start >= first and block.end <= last]
-    for block in within:
-        of_block = slice(bisect_left(pairs, (block.start,)), bisect_left(pairs, (block.end,)))
-        block.delays = [delay for _, delay in pairs[of_block]]
-    return [block for block in within if len(block.delays) >= FEWEST]
+def pairs(blocks: Sequence[Block], seen: Delays) -> list[Pair]:
+    """Neighbours within the load, each with the delays of the REQUESTs that were sent in it."""
+    delays = sorted(zip(seen.asked, seen.ack, strict=True))
+    first, last = delays[0][0] + WARM_S, delays[-1][0]
+    for block in blocks:
+        of_block = slice(bisect_left(delays, (block.start,)), bisect_left(delays, (block.end,)))
+        block.delays = [delay for _, delay in delays[of_block]]
+    return [
+        (two, one) if one.beside else (one, two)
+        for one, two in zip(blocks[::2], blocks[1::2], strict=False)
+        if one.start >= first and two.end <= last and min(len(one.delays), len(two.delays)) >= FEWEST
+    ]
 
 
 def _say(line: str) -> None:
@@ -149,8 +157,8 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def told(name: str, blocks: Sequence[Block]) -> float:
-    """One line for some blocks; the median of their 99th percentiles, milliseconds."""
+def told(name: str, blocks: Sequence[Block]) -> None:
+    """Two lines for some blocks."""
     p99s = [block.p99 for block in blocks]
     low, median, high = statistics.quantiles(p99s, n=4)
     everything = [delay for block in blocks for delay in block.delays]
@@ -160,28 +168,23 @@ def told(name: str, blocks: Sequence[Block]) -> float:
     rows = sum(block.rows for block in blocks) / seconds
     _say(f"{name}: {len(blocks)} blocks, median p99 {median:.2f} ms (half of them {low:.2f} to {high:.2f})")
     _say(f"    of all together p50 {p50:.2f} p99 {pooled:.2f} ms; {rows:.0f} rows/s; CPU {busy}")
-    return median
 
 
-def noise(blocks: Sequence[Block], chance: Random) -> float:
-    """By how much the medians of two halves of the same blocks differ, at most in 19 of 20 random cuts; a share."""
-    p99s, half = [block.p99 for block in blocks], len(blocks) // 2
-    apart = []
-    for _ in range(DRAWS):
-        chance.shuffle(p99s)
-        one, other = statistics.median(p99s[:half]), statistics.median(p99s[half:])
-        apart.append(abs(other / one - 1))
-    return percentile(sorted(apart), 0.95)
+def moved(both: Sequence[Pair]) -> tuple[float, float]:
+    """By how much the work moves p99, and by how much the median of such pairs moves by itself in 19 of 20 draws."""
+    steps = [math.log(beside.p99 / alone.p99) for alone, beside in both]
+    middle, chance = statistics.median(steps), Random(1)
+    draws = (statistics.median(chance.choice((1, -1)) * (step - middle) for step in steps) for _ in range(DRAWS))
+    return math.expm1(middle), math.expm1(percentile(sorted(map(abs, draws)), 0.95))
 
 
-def compared(work: Work, blocks: Sequence[Block]) -> bool:
+def compared(work: Work, both: Sequence[Pair]) -> bool:
     """Tell what the work did, beside what the machine does by itself; whether the promise was kept."""
-    alone = [block for block in blocks if not block.beside]
-    before = told("alone", alone)
-    after = told(f"beside {work.name}", [block for block in blocks if block.beside])
-    moved, by_itself = after / before - 1, noise(alone, Random(1))
-    _say(f"{work.name} moves p99 by {moved:+.1%}; the machine by itself by {by_itself:.1%}")
-    return moved < (by_itself if work.may_move is None else work.may_move)
+    told("alone", [alone for alone, _ in both])
+    told(f"beside {work.name}", [beside for _, beside in both])
+    by_work, by_itself = moved(both)
+    _say(f"{work.name} moves p99 by {by_work:+.1%}; the machine by itself by {by_itself:.1%}")
+    return by_work < (by_itself if work.may_move is None else work.may_move)
 
 
 def run(work: Work, chosen: argparse.Namespace, wires: Wires) -> bool:
@@ -196,7 +199,7 @@ def run(work: Work, chosen: argparse.Namespace, wires: Wires) -> bool:
         asker.end()
     assert step.delays is not None
     _say(f"{step.goodput:.0f} exchanges/s ended in an ACK, {step.report.lost:.2%} lost, {step.delays.missed} not seen")
-    return compared(work, counted(blocks, step.delays))
+    return compared(work, pairs(blocks, step.delays))
 
 
 def main(work: Work, about: str | None) -> int:

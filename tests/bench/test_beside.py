@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 
-from bench.beside import Block, Work, compared, noise
+from bench.beside import Block, Pair, Work, compared, moved, pairs
+from bench.capture import Delays
 
 STRICT, LENIENT = (Work("it", "nobody", leases=1, rate=1, may_move=may) for may in (None, 0.2))
 
 
-def blocks(*p99s: float, beside: bool = False) -> list[Block]:
-    """Of a second each; milliseconds."""
-    return [Block(beside, 0.0, 1.0, delays=[value / 1e3] * 100) for value in p99s]
+def block(p99: float, *, beside: bool = False) -> Block:
+    """Of a second; milliseconds."""
+    return Block(beside, 0.0, 1.0, delays=[p99 / 1e3] * 100)
 
 
-def test_a_machine_that_is_always_the_same_moves_nothing_by_itself() -> None:
-    assert noise(blocks(*[5.0] * 10), Random(1)) == 0
+def neighbours(alone: list[float], beside: list[float]) -> list[Pair]:
+    return [(block(one), block(other, beside=True)) for one, other in zip(alone, beside, strict=True)]
 
 
-def test_a_machine_that_changes_moves_as_much_as_two_halves_of_its_blocks_differ() -> None:
-    assert noise(blocks(4.0, 8.0, 4.0, 8.0, 4.0, 8.0), Random(1)) == pytest.approx(1.0)
+def test_what_every_pair_shows_is_the_works_however_the_machine_changes() -> None:
+    by_work, by_itself = moved(neighbours([10.0, 50.0, 20.0, 90.0], [11.0, 55.0, 22.0, 99.0]))
+    assert by_work == pytest.approx(0.1)
+    assert by_itself == pytest.approx(0.0)
+
+
+def test_where_pairs_disagree_it_is_the_machine() -> None:
+    by_work, by_itself = moved(neighbours([10.0] * 6, [5.0, 20.0, 5.0, 20.0, 5.0, 20.0]))
+    assert by_work == pytest.approx(0.0)
+    assert by_itself == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -29,14 +36,23 @@ def test_a_machine_that_changes_moves_as_much_as_two_halves_of_its_blocks_differ
     [
         ([10.0] * 8, [11.0] * 8, False, True),
         ([10.0] * 8, [13.0] * 8, False, False),
-        ([5.0, 15.0] * 4, [13.0] * 8, True, False),
+        ([10.0] * 8, [7.0, 28.0] * 4, True, False),
         ([10.0] * 8, [9.0] * 8, True, True),
     ],
 )
 def test_a_promise_is_kept_by_what_it_allows(
     alone: list[float], beside: list[float], strict: bool, lenient: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    both = blocks(*alone) + blocks(*beside, beside=True)
+    both = neighbours(alone, beside)
     assert compared(STRICT, both) is strict
     assert compared(LENIENT, both) is lenient
     assert "it moves p99 by" in capsys.readouterr().out
+
+
+def test_blocks_take_turns_and_those_at_the_edges_of_the_load_do_not_count() -> None:
+    blocks = [Block(number % 4 in (1, 2), number, number + 0.9) for number in range(14)]
+    seen = Delays()
+    seen.asked, seen.ack = [number / 200 for number in range(11 * 200)], [0.001] * 2200
+    chosen = pairs(blocks, seen)
+    assert [(alone.start, beside.start) for alone, beside in chosen] == [(4, 5), (7, 6), (8, 9)]
+    assert all(len(alone.delays) == 180 for alone, _ in chosen)
